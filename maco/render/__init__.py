@@ -1,0 +1,219 @@
+"""The one optimisation loop: objectives of a network -> visualizations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+from tqdm import tqdm
+
+from maco.classifiers import Classifier
+from maco.objectives import Objective
+from maco.presets import Preset, find_preset
+from maco.spectrum import Spectrum, natural_spectrum
+from maco.visualization import Visualization
+
+FLAT_STEPS = 8  # so many steps without any gradient and a unit is given up
+
+
+class RenderError(ValueError):
+    """A unit that cannot be rendered: says which, at which step, and why."""
+
+
+def render(
+    classifier: Classifier,
+    objectives: Objective | Sequence[Objective],
+    preset: str | Preset = "paper",
+    *,
+    seeds: Sequence[int] | None = None,
+    spectrum: Spectrum | None = None,
+    memory_gib: float = 2.0,
+    progress: bool | Callable[[int], object] = True,
+    **overrides: Any,
+) -> list[Visualization]:
+    """Renders one visualization for each objective, all in one pass.
+
+    seeds: one for each objective (default 0, 1, ...); the same objective and seed give the same
+        image whatever else is rendered beside it, but for rounding.
+    spectrum: the magnitude for MACO (default: that of natural photographs).
+    memory_gib: how much a network's activations may take; more views than fit go part by part.
+    progress: True shows a bar; a function is called after each step with the images done in it.
+    overrides: fields of the preset to replace, such as `steps=128, size_px=(256, 384)`.
+    Raises RenderError for an objective that is NaN or gives no gradient, ValueError for what cannot
+    be asked for.
+    """
+    objectives = [objectives] if isinstance(objectives, Objective) else list(objectives)
+    preset = find_preset(preset, **overrides)
+    seeds = list(range(len(objectives))) if seeds is None else list(seeds)
+    if not objectives or len(seeds) != len(objectives):
+        raise ValueError(f"{len(objectives)} objectives and {len(seeds)} seeds: give one seed each")
+    spectrum = spectrum or natural_spectrum()
+    generators = [Generator(classifier.device).manual_seed(seed) for seed in seeds]
+    parameterization = preset.parameters(spectrum)
+    transform = preset.transform()
+    ascent = _Ascent(parameterization.initial(generators), preset)
+    reader = _Reader(classifier, objectives, transform.count, memory_gib)
+    trace = []
+    sensitivity: Tensor | float = 0.0
+    with _counter(progress, preset.steps, len(objectives)) as count:
+        for step in range(preset.steps):
+            images = parameterization(ascent.parameters)
+            done = step / max(1, preset.steps - 1)
+            views = transform(images, generators, classifier.input_size_px, done)
+            values, views_gradient = reader.gradient(views.detach())
+            image_gradient, gradient = torch.autograd.grad(
+                views, [images, ascent.parameters], views_gradient
+            )
+            reader.check(values, step)
+            ascent.step(gradient, step, reader.names)
+            sensitivity = sensitivity + image_gradient.abs()
+            trace.append(values)
+            count(len(objectives))
+    with torch.no_grad():
+        images = parameterization(ascent.parameters)
+    return [
+        Visualization(
+            image=images[i].cpu(),
+            sensitivity=(torch.as_tensor(sensitivity)[i] / preset.steps).cpu(),
+            parameters=ascent.parameters.detach()[i].cpu(),
+            trace=torch.stack(trace)[:, i].cpu(),
+            config=configuration(classifier, objective, preset, spectrum, seed),
+        )
+        for i, (objective, seed) in enumerate(zip(objectives, seeds, strict=True))
+    ]
+
+
+def configuration(
+    classifier: Classifier, objective: Objective, preset: Preset, spectrum: Spectrum, seed: int
+) -> dict[str, Any]:
+    """Everything a visualization depends on, as plain values: what is saved beside it."""
+    return {
+        "network": classifier.name,
+        "weights_digest": classifier.weights_digest(),
+        "spectrum_digest": spectrum.digest(),
+        "preset": preset.to_dict(),
+        "objective": repr(objective),
+        "seed": seed,
+    }
+
+
+class _Ascent:
+    """Gradient ascent on the parameters of some units, each at its own scale.
+
+    A unit's gradient is measured in units of its root mean square at its first step, so that the
+    optimizer's small constants mean the same for an objective and a thousandth of it.
+    """
+
+    def __init__(self, parameters: Tensor, preset: Preset) -> None:
+        self.parameters = parameters.requires_grad_()
+        self.preset = preset
+        kind = {"nadam": torch.optim.NAdam, "adam": torch.optim.Adam}[preset.optimizer]
+        self.optimizer = kind([self.parameters], lr=preset.learning_rate)
+        self.scale = torch.zeros(len(parameters), device=parameters.device)
+        self.flat = torch.zeros(len(parameters), device=parameters.device)
+
+    def step(self, gradient: Tensor, step: int, names: Sequence[str]) -> None:
+        size = gradient.flatten(1).norm(dim=1) / gradient[0].numel() ** 0.5
+        self.flat = torch.where(size > 0, 0, self.flat + 1)
+        if bool((self.flat >= min(FLAT_STEPS, self.preset.steps)).any()):
+            unit = int(self.flat.argmax())
+            raise RenderError(
+                f"{names[unit]} is flat: no gradient in {int(self.flat[unit])} steps, up to step"
+                f" {step} (a dead unit, or one that these views do not reach)"
+            )
+        self.scale = torch.where(self.scale > 0, self.scale, size)
+        unit_size = torch.where(self.scale > 0, self.scale, 1).view(-1, *[1] * (gradient.ndim - 1))
+        self.parameters.grad = -gradient / unit_size
+        if self.preset.schedule == "cosine":
+            remaining = (1 + math.cos(math.pi * step / self.preset.steps)) / 2
+            self.optimizer.param_groups[0]["lr"] = self.preset.learning_rate * remaining
+        self.optimizer.step()
+
+
+class _Reader:
+    """Values and gradients of the objectives, `count` views each, in parts that fit in memory."""
+
+    def __init__(
+        self, classifier: Classifier, objectives: Sequence[Objective], count: int, memory_gib: float
+    ) -> None:
+        self.classifier = classifier
+        self.objectives = objectives
+        self.count = count
+        self.layers = frozenset().union(*(objective.layers for objective in objectives))
+        self.names = [f"{objective!r} of {classifier.name}" for objective in objectives]
+        self.part = max(1, int(memory_gib * 2**30 / self._bytes_per_view()))
+
+    def gradient(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean value (n,) of each objective over its views, and its gradient by the views."""
+        values = views.new_zeros(len(self.objectives))
+        gradients = []
+        for start in range(0, len(views), self.part):
+            part = views[start : start + self.part].requires_grad_()
+            with self._precision():
+                read = self.classifier.read(part, self.layers)
+            sums = []
+            for unit, own in self._units(start, len(part)):
+                activations = {layer: value[own].float() for layer, value in read.items()}
+                sums.append(self.objectives[unit](activations).sum() / self.count)
+                values[unit] += sums[-1].detach()
+            gradients.append(torch.autograd.grad(torch.stack(sums).sum(), part)[0])
+        return values, torch.cat(gradients)
+
+    def _units(self, start: int, length: int) -> Iterator[tuple[int, slice]]:
+        """The units whose views lie in a part, and where in it."""
+        for unit in range(start // self.count, (start + length - 1) // self.count + 1):
+            first, last = unit * self.count - start, (unit + 1) * self.count - start
+            yield unit, slice(max(0, first), min(length, last))
+
+    def check(self, values: Tensor, step: int) -> None:
+        finite = values.isfinite()
+        if not bool(finite.all()):
+            unit = int((~finite).long().argmax())
+            raise RenderError(f"{self.names[unit]} is {float(values[unit])} at step {step}")
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.classifier.device.type == "cuda":
+            return torch.autocast("cuda", torch.bfloat16)
+        return nullcontext()
+
+    def _bytes_per_view(self) -> int:
+        """What the network keeps of one view for its backward pass, in bytes."""
+        kept: dict[int, Tensor] = {}
+        own = {value.data_ptr() for value in self.classifier.network.state_dict().values()}
+
+        def keep(tensor: Tensor) -> Tensor:
+            if tensor.data_ptr() not in own:
+                kept[tensor.untyped_storage().data_ptr()] = tensor
+            return tensor
+
+        side = self.classifier.input_size_px
+        view = torch.zeros(1, 3, side, side, device=self.classifier.device, requires_grad=True)
+        with (
+            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+            self._precision(),
+        ):
+            self.classifier.read(view, self.layers)
+        return max(1, sum(tensor.untyped_storage().nbytes() for tensor in kept.values()))
+
+
+class _counter:  # noqa: N801 - used as a context, like tqdm
+    """Calls back after each step, or shows a bar of image-steps with the time left."""
+
+    def __init__(self, progress: bool | Callable[[int], object], steps: int, images: int) -> None:
+        self.call = progress if callable(progress) else None
+        self.bar = tqdm(
+            total=steps * images,
+            unit="step",
+            desc=f"rendering {images}",
+            disable=progress is not True,
+        )
+
+    def __enter__(self) -> Callable[[int], object]:
+        return self.call or self.bar.update
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
