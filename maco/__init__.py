@@ -15,6 +15,8 @@ from maco.spectrum import Spectrum, estimate, natural_spectrum
 from maco.transforms import CropAndNoise, Robustness
 from maco.visualization import Visualization, transparency
 
+__version__ = "0.1.0"
+
 __all__ = [
     "OUTPUT",
     "PRESETS",

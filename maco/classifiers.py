@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from maco.color import IMAGENET_MEAN, IMAGENET_STD
 
-OUTPUT = "output"  # the name under which `read` gives the network's output
+OUTPUT = "<output>"  # the name under which `read` gives the network's output
 
 
 class Classifier:
@@ -120,11 +120,12 @@ class Classifier:
         `OUTPUT` names the logits. Raises ValueError for a layer the network does not have, does not
         run or runs more than once in a pass, or that gives no tensor. No hook outlives the call.
         """
+        wanted = set(layers) - {OUTPUT}
         seen: dict[str, Tensor] = {}
         modules = dict(self.network.named_modules())
         handles = []
         try:
-            for layer in sorted(set(layers) - {OUTPUT}):
+            for layer in sorted(wanted):
                 if layer not in modules or layer == "":
                     raise ValueError(
                         f"{self.name} has no layer {layer!r}{_nearest(layer, modules)}"
@@ -134,7 +135,7 @@ class Classifier:
         finally:
             for handle in handles:
                 handle.remove()
-        for layer in set(layers) - {OUTPUT} - set(seen):
+        for layer in wanted - set(seen):
             raise ValueError(f"{self.name} does not run layer {layer!r} in a forward pass")
         return {**seen, OUTPUT: output}
 

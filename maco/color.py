@@ -1,7 +1,7 @@
 """Between images in [0, 1] and the decorrelated colour space in which spectra are measured.
 
 A decorrelated image has three nearly independent channels: brightness, blue against red, and
-green against magenta. Its scale is that of ImageNet-normalised pixels: about mean 0, s.d. 1.
+green against magenta. Photographs have a mean near 0 and a standard deviation near 2 in it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
@@ -49,9 +49,10 @@ def read_image(path: Path, *, smallest_px: int = 1) -> Tensor:
         with Image.open(path) as file:
             if getattr(file, "n_frames", 1) > 1:
                 raise ImageError(f"{path} has several frames: give a still image")
-            if file.mode not in _CONVERTIBLE:
+            if file.mode not in _CONVERTIBLE or _bits(file) > 8:
                 raise ImageError(
-                    f"{path} has pixels of mode {file.mode}: convert it to 8-bit RGB first"
+                    f"{path} has more than 8 bits a channel, or a colour mode ({file.mode}) that"
+                    " has no plain RGB: convert it to 8-bit RGB first"
                 )
             picture = ImageOps.exif_transpose(file)
             picture.load()
@@ -61,12 +62,22 @@ def read_image(path: Path, *, smallest_px: int = 1) -> Tensor:
         raise ImageError(f"{path} does not exist") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{path} is not an image") from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # what Pillow raises on a damaged file varies with the format
         raise ImageError(f"{path} cannot be read as an image: {error}") from error
     if min(picture.size) < smallest_px:
         width, height = picture.size
         raise ImageError(f"{path} is {width} x {height} px: at least {smallest_px} px are needed")
     return from_pil(_opaque(picture))
+
+
+def _bits(file: Image.Image) -> int:
+    """Bits a channel as stored: Pillow opens 16-bit colour as 8-bit without a word."""
+    if isinstance(file, PngImagePlugin.PngImageFile) and isinstance(file.filename, str | Path):
+        with Path(file.filename).open("rb") as stream:
+            return stream.read(25)[24]  # the header chunk comes first
+    if isinstance(file, TiffImagePlugin.TiffImageFile):
+        return max(int(bits) for bits in file.tag_v2.get(258, (8,)))
+    return 8
 
 
 def _opaque(picture: Image.Image) -> Image.Image:

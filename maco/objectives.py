@@ -57,7 +57,7 @@ class Objective:
 
     def __repr__(self) -> str:
         parts = [
-            term.name if weight == 1 else f"{weight:g} * {term.name}" for weight, term in self.terms
+            term.name if weight == 1 else f"{weight!r} * {term.name}" for weight, term in self.terms
         ]
         return " + ".join(parts)
 
@@ -79,7 +79,8 @@ def channel(layer: str, index: int) -> Objective:
     """
 
     def measure(activation: Tensor) -> Tensor:
-        return _pick(_channels_first(activation), index, layer).flatten(1).mean(1)
+        values = _pick(_channels_first(activation), index, layer)
+        return values.reshape(len(values), -1).mean(1)
 
     return _single(layer, measure, f"channel({layer!r}, {index})")
 

@@ -10,6 +10,8 @@ cbr      a plain pixel buffer under the same transforms
 from __future__ import annotations
 
 import difflib
+import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -44,7 +46,7 @@ class Preset:
     """
 
     parameterization: str = "maco"
-    size_px: int | tuple[int, int] = 512
+    size_px: int | Sequence[int] = 512
     steps: int = 256
     optimizer: str = "nadam"
     learning_rate: float = 1.0
@@ -59,6 +61,32 @@ class Preset:
     crop_centre_sd: float = 0.15
     noise_uniform: float = 0.1
     noise_normal: float = 0.0
+
+    def __post_init__(self) -> None:
+        choices = {
+            "parameterization": ("maco", "fourier", "pixels"),
+            "optimizer": ("nadam", "adam"),
+            "schedule": ("constant", "cosine"),
+            "to_pixels": tuple(PIXEL_MAPS),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: {', '.join(allowed)}")
+        sides = self.size_px if isinstance(self.size_px, Sequence) else (self.size_px,) * 2
+        if len(sides) != 2 or min(sides) < 2:
+            raise ValueError(f"size_px is {self.size_px}: one side or (height, width), 2 or more")
+        for name in ("steps", "crops"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: 1 or more")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}: it must be positive")
+        for name in ("crop_side", "crop_side_end"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= 1:
+                raise ValueError(f"{name} is {value}: a fraction of the image in (0, 1]")
+        for name in ("crop_side_sd", "crop_centre_sd", "noise_uniform", "noise_normal"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: 0 or more")
 
     def parameters(self, spectrum: Spectrum) -> Parameterization:
         """The parameterization at this size."""
@@ -91,17 +119,21 @@ class Preset:
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
-        return self.size_px if isinstance(self.size_px, tuple) else (self.size_px, self.size_px)
+        if isinstance(self.size_px, int):
+            return (self.size_px, self.size_px)
+        height, width = self.size_px
+        return (height, width)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return asdict(self)
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
 
 
 PRESETS: dict[str, Preset] = {
     # The paper says nothing of a phase transform, a schedule, how many crops a step, or where they
-    # lie. 8 crops, about the centre as in the public code. At a constant 1.0 rad a step phases never
-    # settle; public code slows down unawares, as its standardised phases spread, here it is done
+    # lie. 8 crops, about the centre as in public code. At a constant 1.0 rad a step phases never
+    # settle. Public code slows down unawares, as its standardised phases spread; here it is done
     # openly: the step falls to 0 along a cosine (docs/method.md has the figures).
     "paper": Preset(schedule="cosine"),
     # Documented crops are U(.20, .25); those drawn are U(.25, .30), kept here by mean and s.d.

@@ -37,8 +37,8 @@ class CropAndNoise:
     side: mean of the crop's side as a fraction of the image's shorter side; `side_end`, if given,
         is its value at the last step, reached linearly.
     side_sd: its standard deviation; sides are clamped to [smallest, 1].
-    centre_sd: standard deviation of the crop's centre about the image's, as a fraction of the room
-        there is (as public code has it; the paper says nothing). Crops stay inside the image.
+    centre_sd: standard deviation of the crop's centre about the image's, as a fraction of its
+        height and width (as in public code; the paper says nothing). Crops stay inside the image.
     uniform, normal: half-width and standard deviation of the noise on pixels in [0, 1].
     """
 
@@ -63,7 +63,8 @@ class CropAndNoise:
         self, generators: Sequence[Generator], height_px: int, width_px: int, progress: float = 0
     ) -> Tensor:
         """Left, top and side of the crops in pixels, (n * count, 3), whole image = (0, 0, side)."""
-        mean = self.side + progress * ((self.side_end or self.side) - self.side)
+        end = self.side if self.side_end is None else self.side_end
+        mean = self.side + progress * (end - self.side)
         drawn = torch.stack(
             [torch.randn(self.count, 3, generator=g, device=g.device) for g in generators]
         ).flatten(0, 1)

@@ -89,6 +89,8 @@ def transparency(sensitivity: Tensor, percentile: float = 80.0) -> Tensor:
     mean = sensitivity.mean(0)
     rank = max(1, round(percentile / 100 * mean.numel()))
     limit = mean.flatten().kthvalue(rank).values
+    if limit == 0:  # the views reached less than the rest of the image
+        limit = mean.max()
     return mean.clamp(max=limit) / limit if limit > 0 else torch.ones_like(mean)
 
 

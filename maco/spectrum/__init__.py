@@ -48,6 +48,8 @@ class Spectrum:
         shape = tuple(self.amplitude.shape)
         if len(shape) != 3 or shape[0] != 3 or shape[1] != shape[2] or shape[1] < 3:
             raise ValueError(f"amplitude has shape {shape}: (3, K+1, K+1) with K >= 2 is needed")
+        if tuple(self.mean.shape) != (3,):
+            raise ValueError(f"mean has shape {tuple(self.mean.shape)}: (3,) is needed")
         if not bool((self.amplitude.flatten(1)[:, 1:] > 0).all()):
             raise ValueError("amplitude must be positive at every frequency but DC")
 
@@ -55,9 +57,9 @@ class Spectrum:
         """r at every bin of `torch.fft.rfft2` (unnormalised) of a height x width image.
 
         Returns (3, height, width // 2 + 1) float32; DC is H*W*|mean colour|. A non-square image
-        stands for a square one of the same area: frequencies keep their cycles per pixel. Log amplitude
-        is interpolated bilinearly between whole cycles, and goes on as the power law of the table's
-        last octave beyond its end. Raises ValueError for a side under 2 px.
+        stands for a square one of the same area: frequencies keep their cycles per pixel. Log
+        amplitude is interpolated bilinearly between whole cycles, and goes on as the power law of
+        the table's last octave beyond its end. Raises ValueError for a side under 2 px.
         """
         if height_px < 2 or width_px < 2:
             raise ValueError(
@@ -90,7 +92,7 @@ class Spectrum:
                 return cls(file.get_tensor("amplitude"), file.get_tensor("mean"), **facts)
         except FileNotFoundError as error:
             raise ValueError(f"{path} does not exist") from error
-        except (SafetensorError, KeyError, TypeError, OSError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise ValueError(
                 f"{path} is no spectrum file: make one with python -m maco.spectrum"
             ) from error

@@ -1,0 +1,153 @@
+"""The occluder sweep: what a unit still answers when a square of a photograph is hidden.
+
+Images here are 8-bit, uint8 (3, h, w), as they are stored: an activation in the bundle is the
+network's answer to the very pixels a participant sees. Places are top-left corners in pixels, x to
+the right and y down; a map's rows are y, its columns x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from maco import Classifier, Objective
+
+FILLS = ("mean", "grey", "blur")
+BATCH = 64
+_GREY = 128
+_BLUR_SD = 0.1  # of the image's side: what is hidden leaves no shape behind
+
+
+@dataclass(frozen=True)
+class ActivationMap:
+    """A unit's activation for every place of an occluder.
+
+    values: (rows, columns) float32. xs_px, ys_px: the corners. size_px: the occluder's side.
+    base: the activation of the unoccluded image.
+    """
+
+    values: Tensor
+    xs_px: Tensor
+    ys_px: Tensor
+    size_px: int
+    base: float
+
+    @property
+    def spread(self) -> float:
+        """Largest minus smallest activation."""
+        return float(self.values.max() - self.values.min())
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Corner (x, y) in pixels of a flat index into `values`."""
+        row, column = divmod(index, self.values.shape[1])
+        return int(self.xs_px[column]), int(self.ys_px[row])
+
+
+def corners(side_px: int, size_px: int, stride_px: int) -> Tensor:
+    """Every corner along one side so that the occluder lies inside the image; the first is 0."""
+    if not 0 < size_px <= side_px:
+        raise ValueError(f"an occluder of {size_px} px does not fit an image side of {side_px} px")
+    if stride_px < 1:
+        raise ValueError(f"stride_px is {stride_px}: it must be at least 1")
+    return torch.arange(0, side_px - size_px + 1, stride_px)
+
+
+def fill_colours(image: Tensor, size_px: int, stride_px: int) -> Tensor:
+    """Mean colour of every patch, uint8 (rows, columns, 3), rounded to nearest."""
+    means = F.avg_pool2d(image[None].double(), size_px, stride_px)[0]
+    return means.round().to(torch.uint8).permute(1, 2, 0)
+
+
+def occlude(image: Tensor, x_px: int, y_px: int, size_px: int, fill: str = "mean") -> Tensor:
+    """A copy of an image, uint8 (3, h, w), with a square hidden.
+
+    fill: "mean", the mean colour of the hidden pixels; "grey"; or "blur", the image itself beyond
+    recognition. Raises ValueError for another fill, or a square that is not inside the image.
+    """
+    height, width = image.shape[-2:]
+    if not (0 <= x_px <= width - size_px and 0 <= y_px <= height - size_px and size_px > 0):
+        raise ValueError(
+            f"an occluder of {size_px} px at ({x_px}, {y_px}) is not inside {width} x {height} px"
+        )
+    hidden = image.clone()
+    rows, columns = slice(y_px, y_px + size_px), slice(x_px, x_px + size_px)
+    if fill == "mean":
+        patch = image[:, rows, columns]
+        hidden[:, rows, columns] = fill_colours(patch, size_px, 1)[0, 0][:, None, None]
+    elif fill in FILLS:
+        hidden[:, rows, columns] = _background(image, fill)[:, rows, columns]
+    else:
+        raise ValueError(f"unknown fill {fill!r}: {', '.join(FILLS)}")
+    return hidden
+
+
+def _background(image: Tensor, fill: str) -> Tensor:
+    if fill == "grey":
+        return torch.full_like(image, _GREY)
+    return blur(image.float(), _BLUR_SD * min(image.shape[-2:])).round().to(torch.uint8)
+
+
+def blur(image: Tensor, sd_px: float) -> Tensor:
+    """Gaussian blur of a float image (c, h, w), mirrored at its borders."""
+    radius = min(round(3 * sd_px), min(image.shape[-2:]) - 1)
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sd_px) ** 2)
+    kernel = (kernel / kernel.sum()).to(image)
+    channels = image[:, None]
+    channels = F.conv2d(
+        F.pad(channels, (radius, radius, 0, 0), mode="reflect"), kernel.view(1, 1, 1, -1)
+    )
+    channels = F.conv2d(
+        F.pad(channels, (0, 0, radius, radius), mode="reflect"), kernel.view(1, 1, -1, 1)
+    )
+    return channels[:, 0]
+
+
+def activations(classifier: Classifier, objective: Objective, images: Tensor) -> Tensor:
+    """The unit's answer (n,), float32 on the CPU, to 8-bit images (n, 3, h, w)."""
+    with torch.inference_mode():
+        pixels = images.to(classifier.device).float() / 255
+        return objective(classifier.read(pixels, objective.layers)).float().cpu()
+
+
+def sweep(
+    classifier: Classifier,
+    objective: Objective,
+    image: Tensor,
+    *,
+    size_px: int,
+    stride_px: int,
+    fill: str = "mean",
+    progress: Callable[[int], object] = lambda done: None,
+) -> ActivationMap:
+    """The activation of a unit for every place of an occluder on an image, uint8 (3, h, w).
+
+    Places go in batches of BATCH, the unoccluded image apart, so that every place counts whatever
+    their number. `progress` is told how many places are done.
+    """
+    if fill not in FILLS:
+        raise ValueError(f"unknown fill {fill!r}: {', '.join(FILLS)}")
+    ys = corners(image.shape[-2], size_px, stride_px)
+    xs = corners(image.shape[-1], size_px, stride_px)
+    if fill == "mean":
+        paint = fill_colours(image, size_px, stride_px).flatten(0, 1)
+    else:
+        background = _background(image, fill)
+    values = []
+    places = [(int(x), int(y)) for y in ys for x in xs]
+    for start in range(0, len(places), BATCH):
+        part = places[start : start + BATCH]
+        batch = image.expand(len(part), -1, -1, -1).clone()
+        for at, (x, y) in enumerate(part):
+            square = (at, slice(None), slice(y, y + size_px), slice(x, x + size_px))
+            if fill == "mean":
+                batch[square] = paint[start + at][:, None, None]
+            else:
+                batch[square] = background[square[1:]]
+        values.append(activations(classifier, objective, batch))
+        progress(len(part))
+    base = float(activations(classifier, objective, image[None])[0])
+    return ActivationMap(torch.cat(values).view(len(ys), len(xs)), xs, ys, size_px, base)

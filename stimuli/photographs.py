@@ -1,0 +1,158 @@
+"""Base images: which photographs a study takes of a folder, and the pixels it stores of them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from maco import Classifier
+from maco.images import ImageError, find_images, read_image, to_bytes
+from stimuli.occlusion import activations
+from stimuli.units import StudyUnit
+
+_CLASS_COLUMNS = ("class", "class_index", "wnid", "label")
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One base image: where it came from (relative to the images folder) and what is shown of it.
+
+    pixels: uint8 (3, side, side), the central square at the study's size.
+    """
+
+    source: str
+    pixels: Tensor
+
+
+class Pool:
+    """The photographs of a folder, by class where classes are needed."""
+
+    def __init__(self, folder: Path, index: str | None, size_px: int) -> None:
+        self.folder = folder
+        self.index = index
+        self.size_px = size_px
+
+    def read(self, path: Path) -> Photograph:
+        """A photograph, cut to its central square and brought to the study's size.
+
+        Raises ImageError for a file that cannot be used, or is smaller than that size.
+        """
+        image = read_image(path, smallest_px=self.size_px)
+        height, width = image.shape[-2:]
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        square = image[:, top : top + side, left : left + side]
+        if side != self.size_px:
+            size = (self.size_px, self.size_px)
+            square = F.interpolate(square[None], size, mode="bicubic", antialias=True)[0]
+        return Photograph(path.relative_to(self.folder).as_posix(), to_bytes(square))
+
+    def all_files(self) -> list[Path]:
+        """Every image of the folder."""
+        return find_images(self.folder)
+
+    def files_of(self, unit: StudyUnit, classifier: Classifier) -> list[Path]:
+        """The images of a class, in order of their names (or of the index file).
+
+        Raises ValueError if there is none, or a listed file is missing.
+        """
+        if not self.folder.is_dir():
+            raise ImageError(f"{self.folder} is not a folder of images")
+        files = [path for name, path in self._labelled() if _is_class(name, unit, classifier)]
+        if not files:
+            how = f"rows of {self.index}" if self.index else "folder named by index, wnid or label"
+            raise ValueError(f"{self.folder} has no images of {unit.unit.label} ({how})")
+        return files
+
+    def _labelled(self) -> Iterator[tuple[str, Path]]:
+        if self.index is not None:
+            yield from self._indexed(self.folder / self.index)
+            return
+        for folder in sorted(path for path in self.folder.iterdir() if path.is_dir()):
+            for path in find_images(folder):
+                yield folder.name, path
+
+    def _indexed(self, path: Path) -> Iterator[tuple[str, Path]]:
+        if not path.is_file():
+            raise ValueError(f"base_images.index: there is no file {path}")
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            names = rows.fieldnames or ()
+            column = next((name for name in _CLASS_COLUMNS if name in names), None)
+            if "file" not in names or column is None:
+                raise ValueError(
+                    f"{path} needs a column file and one of {', '.join(_CLASS_COLUMNS)};"
+                    f" it has {', '.join(names)}"
+                )
+            for number, row in enumerate(rows, start=2):
+                image = self.folder / row["file"]
+                if not image.is_file():
+                    raise ValueError(f"{path}, line {number}: there is no file {image}")
+                yield row[column], image
+
+
+def _is_class(name: str, unit: StudyUnit, classifier: Classifier) -> bool:
+    try:
+        return classifier.class_index(name) == unit.unit.index
+    except ValueError:
+        return False  # a folder of something else
+
+
+def candidates(
+    pool: Pool,
+    unit: StudyUnit,
+    how: str,
+    networks: dict[str, Classifier],
+    rng: np.random.Generator,
+) -> Iterator[Photograph]:
+    """The photographs that may stand for a unit, best first, read as they are asked for.
+
+    how: "in_order"; "random"; "correct", random among those that every network classifies right;
+    "activation", those with the highest mean activation over the networks (each in units of its own
+    standard deviation) first. Raises ValueError where there is none, ImageError for a bad file.
+    """
+    files = (
+        pool.all_files()
+        if unit.unit.kind == "channel"
+        else pool.files_of(unit, next(iter(networks.values())))
+    )
+    if how in {"random", "correct"}:
+        files = [files[at] for at in rng.permutation(len(files))]
+    photographs = (pool.read(path) for path in files)
+    if how == "activation":
+        return iter(_most_active(list(photographs), unit, networks))
+    if how == "correct":
+        return (one for one in photographs if _all_right(one, unit, networks))
+    return photographs
+
+
+def _all_right(photograph: Photograph, unit: StudyUnit, networks: dict[str, Classifier]) -> bool:
+    return all(is_right(network, unit, photograph.pixels) for network in networks.values())
+
+
+def is_right(classifier: Classifier, unit: StudyUnit, pixels: Tensor) -> bool:
+    """Whether a network's highest logit for an image, uint8 (3, h, w), is the unit's class."""
+    with torch.inference_mode():
+        logits = classifier(pixels[None].to(classifier.device).float() / 255)[0]
+    return int(logits.argmax()) == unit.unit.index
+
+
+def _most_active(
+    photographs: Sequence[Photograph], unit: StudyUnit, networks: dict[str, Classifier]
+) -> list[Photograph]:
+    if not photographs:
+        return []
+    score = torch.zeros(len(photographs))
+    for classifier in networks.values():
+        answers = torch.cat(
+            [activations(classifier, unit.objective, one.pixels[None]) for one in photographs]
+        )
+        score += (answers - answers.mean()) / answers.std().clamp(min=1e-12)
+    return [photographs[int(at)] for at in score.argsort(descending=True, stable=True)]
