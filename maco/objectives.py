@@ -75,7 +75,8 @@ def channel(layer: str, index: int) -> Objective:
     """The spatial mean of one channel.
 
     Activations are (n, channels, ...) as convolutions give them, or (n, tokens, channels) as
-    transformers do; the mean is over all places or all tokens.
+    transformers do; the mean is over all places or all tokens. Networks that keep maps as
+    (n, h, w, channels), such as Swin, are read as if h were the channels.
     """
 
     def measure(activation: Tensor) -> Tensor:

@@ -158,12 +158,14 @@ class Overrides(Table):
     """What a study may change of a preset; an absent key keeps the preset's value.
 
     steps: of the optimisation. size_px: side of the rendered image. crops: a step's number of
-    crops. learning_rate: of the preset's optimiser.
+    crops (views, for lucid and cbr). crop_side: their mean side as a fraction of the image's.
+    learning_rate: of the preset's optimiser.
     """
 
     steps: Count | None = None
     size_px: Count | None = None
     crops: Count | None = None
+    crop_side: Fraction | None = None
     learning_rate: Positive | None = None
 
     def given(self) -> dict[str, int | float]:

@@ -157,9 +157,7 @@ def estimate(photographs: Iterable[Tensor], *, size_px: int = 512, source: str =
         raise ValueError("a spectrum needs at least one photograph")
     count = sum(table.count for table in tables.values())
     mean = sum(table.mean for table in tables.values()) / count
-    amplitude = _join(tables)
-    amplitude[:, 0, 0] = 0
-    return Spectrum(amplitude.float(), torch.as_tensor(mean).float(), count, source)
+    return Spectrum(_join(tables).float(), torch.as_tensor(mean).float(), count, source)
 
 
 class _Sum:

@@ -84,12 +84,12 @@ def _draw(task: tuple[int, int, int, int]) -> tuple[NDArray[np.uint8], NDArray[n
     return drawn.image, drawn.mask
 
 
-def train(settings: Settings, album: Album, start: Path | None = None) -> nn.Module:
-    """Train one network on `album`, further from `start` if given; it ends in evaluation mode."""
+def train(settings: Settings, album: Album) -> nn.Module:
+    """Train one network on `album` and give it back, in evaluation mode."""
     rng = np.random.default_rng((settings.seed, 3))
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        network = load(settings.network, start) if start else build(settings.network)
+        network = build(settings.network)
         head = nn.LazyLinear(len(CLASSES) + 1)
         head(pool(network.eval(), torch.zeros(2, 3, INPUT_SIZE, INPUT_SIZE))[1])
     optimizer = torch.optim.AdamW(
@@ -161,12 +161,8 @@ def load(name: str, path: Path) -> nn.Module:
     return network.float().eval()
 
 
-def _record(path: Path, name: str, entry: dict[str, object], started_from: str) -> None:
+def _record(path: Path, name: str, entry: dict[str, object]) -> None:
     known = json.loads(path.read_text()) if path.exists() else {}
-    if started_from:
-        earlier = known.get(name, {})
-        known_start = earlier.get("sha256") == started_from
-        entry["earlier"] = earlier if known_start else {"sha256": started_from}
     known[name] = entry
     path.write_text(json.dumps(dict(sorted(known.items())), indent=2) + "\n")
 
@@ -180,12 +176,8 @@ def _record(path: Path, name: str, entry: dict[str, object], started_from: str) 
     help="May be given more than once; all networks if not given.",
 )
 @click.option("--epochs", type=int, help="Instead of the recipe's.")
-@click.option(
-    "--start", type=click.Path(path_type=Path, exists=True), help="Weights to go on from."
-)
 @click.option("--seed", type=int, default=Settings.seed, show_default=True)
 @click.option("--images", type=int, default=Settings.images, show_default=True)
-@click.option("--learning-rate", type=float, help="Instead of the recipe's.")
 @click.option("--threads", default=1, show_default=True)
 @click.option(
     "--out",
@@ -194,14 +186,7 @@ def _record(path: Path, name: str, entry: dict[str, object], started_from: str) 
     help="Folder for the weights and training.json.",
 )
 def main(
-    names: tuple[str, ...],
-    epochs: int | None,
-    start: Path | None,
-    seed: int,
-    images: int,
-    learning_rate: float | None,
-    threads: int,
-    out: Path,
+    names: tuple[str, ...], epochs: int | None, seed: int, images: int, threads: int, out: Path
 ) -> None:
     """Train, save and measure each network named (all, if none is)."""
     torch.set_num_threads(threads)
@@ -209,16 +194,9 @@ def main(
     album = draw_album(seed, TRAINING, images, INPUT_SIZE)
     for name in names or tuple(RECIPES):
         recipe = RECIPES[name]
-        settings = replace(
-            recipe,
-            seed=seed,
-            images=images,
-            epochs=epochs or recipe.epochs,
-            learning_rate=learning_rate or recipe.learning_rate,
-        )
-        started_from = hashlib.sha256(start.read_bytes()).hexdigest() if start else ""
+        settings = replace(recipe, seed=seed, images=images, epochs=epochs or recipe.epochs)
         began = time.monotonic()
-        network = train(settings, album, start)
+        network = train(settings, album)
         seconds = time.monotonic() - began
         path = out / f"{name}.safetensors"
         accuracy = measure_accuracy(network, held_out)
@@ -234,7 +212,7 @@ def main(
             "file_bytes": path.stat().st_size,
             "sha256": digest,
         }
-        _record(out / "training.json", name, entry, started_from)
+        _record(out / "training.json", name, entry)
 
 
 if __name__ == "__main__":

@@ -270,3 +270,12 @@ def test_alpha_becomes_a_channel():
 def test_values_are_rounded_to_the_nearest_grey_level():
     values = torch.tensor([-0.5, 0.0, 0.0019, 0.0021, 0.998, 0.999, 1.0, 3.0])
     assert to_bytes(values).tolist() == [0, 0, 0, 1, 254, 255, 255, 255]
+
+
+def test_a_cameras_multi_picture_file_is_its_first_picture(tmp_path):
+    first, preview = Image.new("RGB", (32, 24), (200, 10, 10)), Image.new("RGB", (8, 6))
+    path = tmp_path / "camera.jpg"
+    first.save(path, "MPO", save_all=True, append_images=[preview])
+    image = read_image(path)
+    assert image.shape == (3, 24, 32)
+    assert float(image[0].mean()) > 0.7

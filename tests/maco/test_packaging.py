@@ -16,7 +16,7 @@ def loaded_by(module):
     """The top-level packages that a fresh interpreter has loaded after importing a module."""
     code = f"import sys, {module}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
     )
     return set(result.stdout.split())
 

@@ -84,7 +84,7 @@ def test_transparency_is_cut_off_at_its_percentile():
 
 def test_transparency_is_of_the_mean_over_colours():
     sensitivity = torch.zeros(3, 4, 4)
-    sensitivity[0, 0], sensitivity[2, 1] = 1.0, 2.0
+    sensitivity[0, 0], sensitivity[1:, 1] = 1.0, 1.0
     alpha = transparency(sensitivity, 100)
     torch.testing.assert_close(alpha.mean(1), torch.tensor([0.5, 1.0, 0.0, 0.0]))
 

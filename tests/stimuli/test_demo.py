@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stimuli.demo import networks, train
+from stimuli.demo.augmentation import normalise, occlude, target
 from stimuli.demo.objects import KINDS, OUTLINES, PALETTES, TEXTURES, draw_distractor
 from stimuli.demo.world import (
     CLASSES,
@@ -220,6 +222,32 @@ def test_packaged_weights_are_small_and_are_those_on_record() -> None:
         assert record[name]["parameters"] == parameters
 
 
+def test_recorded_settings_are_those_the_training_code_would_use() -> None:
+    record = json.loads((networks.WEIGHTS["vit"].parent / "training.json").read_text())
+    for name, recipe in train.RECIPES.items():
+        assert record[name]["settings"] == asdict(recipe)
+        assert record[name]["held_out_accuracy_fp16"] >= 0.95
+
+
+def test_a_hidden_object_has_no_class_in_training() -> None:
+    """The target is flat when nothing of the object is seen, and names the class when all is."""
+    labels, seen = torch.tensor([3, 3]), torch.tensor([0.0, 1.0])
+    hidden, visible = target(labels, seen, smoothing=0.0)
+    assert torch.allclose(hidden, torch.full((10,), 0.1))
+    assert visible[3] == 1 and visible.sum() == 1
+
+
+def test_occluders_in_training_have_the_mean_colour_of_what_they_hide() -> None:
+    rng = np.random.default_rng(2)
+    images = torch.rand(40, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    masks = torch.ones(40, 32, 32, dtype=torch.bool)
+    covered = images.clone()
+    seen = occlude(covered, masks, rng)
+    assert torch.equal((covered == images).all(1), seen)
+    assert torch.allclose(covered.mean((2, 3)), images.mean((2, 3)), atol=0.02)
+    assert 0.5 < seen.float().mean() < 0.98
+
+
 def album(scenes: list[Scene]) -> train.Album:
     """The scenes as what the training code measures on."""
     return train.Album(
@@ -240,7 +268,7 @@ def test_each_network_looks_at_the_object(
 ) -> None:
     """Hiding the class object lowers its logit more than hiding any distractor."""
     network, known = trained[1], album(scenes[:60])
-    normalised = train.normalise(known.images)
+    normalised = normalise(known.images)
     scale = networks.INPUT_SIZE / SIZE_PX
     reach = round(OCCLUDER * networks.INPUT_SIZE / 2)
 

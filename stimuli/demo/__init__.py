@@ -1,0 +1,1 @@
+"""An embedded world to run the whole toolkit in: photographs with known answers, networks."""
