@@ -44,7 +44,8 @@ class Classifier:
             raise ValueError(f"{name}: mean {mean} and std {std} must be 3 numbers, std positive")
         if input_size_px < 1:
             raise ValueError(f"{name}: input_size_px is {input_size_px}: it must be positive")
-        self.network = network.eval().requires_grad_(False)
+        # Convolutions run up to three times faster with channels last; other layers do not mind.
+        self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         self.name = name
         self.input_size_px = input_size_px
         self.mean, self.std = tuple(mean), tuple(std)
@@ -112,7 +113,12 @@ class Classifier:
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
         mean = images.new_tensor(self.mean)[:, None, None]
         std = images.new_tensor(self.std)[:, None, None]
-        return (images - mean) / std
+        return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    @property
+    def batch(self) -> int:
+        """How many images at once are fastest: on a CPU, what its caches hold of a network."""
+        return 16 if self.device.type == "cpu" else 256
 
     def read(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Activations of some layers, by module name, for images (n, 3, h, w) in [0, 1].

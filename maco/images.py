@@ -47,7 +47,7 @@ def read_image(path: Path, *, smallest_px: int = 1) -> Tensor:
     """
     try:
         with Image.open(path) as file:
-            # A camera's MPO file is a JPEG with a preview behind it: its first frame is the picture.
+            # A camera's MPO file is a JPEG with a preview behind it: the first frame is meant.
             if getattr(file, "n_frames", 1) > 1 and file.format != "MPO":
                 raise ImageError(f"{path} has several frames: give a still image")
             if file.mode not in _CONVERTIBLE or _bits(file) > 8:

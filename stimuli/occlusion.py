@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from maco import Classifier, Objective
 
 FILLS = ("mean", "grey", "blur")
-BATCH = 64
 _GREY = 128
 _BLUR_SD = 0.1  # of the image's side: what is hidden leaves no shape behind
 
@@ -125,8 +124,8 @@ def sweep(
 ) -> ActivationMap:
     """The activation of a unit for every place of an occluder on an image, uint8 (3, h, w).
 
-    Places go in batches of BATCH, the unoccluded image apart, so that every place counts whatever
-    their number. `progress` is told how many places are done.
+    Places go in batches, the unoccluded image apart, so that every place counts whatever their
+    number. `progress` is told how many places are done.
     """
     if fill not in FILLS:
         raise ValueError(f"unknown fill {fill!r}: {', '.join(FILLS)}")
@@ -138,8 +137,8 @@ def sweep(
         background = _background(image, fill)
     values = []
     places = [(int(x), int(y)) for y in ys for x in xs]
-    for start in range(0, len(places), BATCH):
-        part = places[start : start + BATCH]
+    for start in range(0, len(places), classifier.batch):
+        part = places[start : start + classifier.batch]
         batch = image.expand(len(part), -1, -1, -1).clone()
         for at, (x, y) in enumerate(part):
             square = (at, slice(None), slice(y, y + size_px), slice(x, x + size_px))

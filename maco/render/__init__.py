@@ -145,7 +145,8 @@ class _Reader:
         self.count = count
         self.layers = frozenset().union(*(objective.layers for objective in objectives))
         self.names = [f"{objective!r} of {classifier.name}" for objective in objectives]
-        self.part = max(1, int(memory_gib * 2**30 / self._bytes_per_view()))
+        fitting = int(memory_gib * 2**30 / self._bytes_per_view())
+        self.part = max(1, min(fitting, classifier.batch))
 
     def gradient(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """Mean value (n,) of each objective over its views, and its gradient by the views."""

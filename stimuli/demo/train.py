@@ -115,7 +115,7 @@ def train(settings: Settings, album: Album) -> nn.Module:
             whole_px = masks.sum((1, 2))
             if isinstance(network, VisionTransformer) and epoch < settings.part_epochs:
                 logits, places, seen = pool_part(network, images, seen, rng)
-                whole_px = whole_px / network.patch_embed.patch_size[0] ** 2
+                whole_px = whole_px / (INPUT_SIZE // network.patch_embed.grid_size[0]) ** 2
             else:
                 logits, places = pool(network, images)
             in_sight = seen.sum((1, 2, 3)) / whole_px

@@ -1,9 +1,9 @@
 """Which map from the decorrelated image to [0, 1]: what survives of the magnitude, and the scores.
 
 For each map, some classes are rendered with the same seeds. `brightness` and `colour`: s.d. over
-all bins of log(|F| of the pixels / r), 0 where the constraint survives untouched; `gain`: the factor
-on the magnitude that fits best; `saturated`: share of values within .02 of 0 or 1; `crops`: mean
-logit and softmax over 64 crops of the finished image; `whole`: of the image as it is.
+all bins of log(|F| of the pixels / r), 0 where the constraint survives untouched. `gain`: the
+factor on the magnitude that fits best. `saturated`: share of values within .02 of 0 or 1. `crops`:
+mean logit and softmax over 64 crops of the finished image. `whole`: of the image as it is.
 """
 
 from __future__ import annotations

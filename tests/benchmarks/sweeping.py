@@ -11,7 +11,7 @@ from networks import SHARED, load
 
 from maco import logit
 from maco.images import read_image, to_bytes
-from stimuli.occlusion import BATCH, sweep
+from stimuli.occlusion import sweep
 
 
 @click.command(help=__doc__)
@@ -24,13 +24,14 @@ def main(model: str, stride: int, repeats: int) -> None:
     [path, *_] = sorted((SHARED / "imagenet_sample").glob("084_*.jpg"))
     image = to_bytes(read_image(path))[:, 16:240, 16:240]
     places = len(range(0, 224 - 90 + 1, stride)) ** 2
-    inputs = torch.rand(BATCH, 3, 224, 224)
+    batch = network.batch
+    inputs = network.prepare(torch.rand(batch, 3, 224, 224))
     ratios, swept, bare = [], [], []
     for _ in range(repeats + 1):
         start = time.perf_counter()
         with torch.inference_mode():
-            for first in range(0, places, BATCH):
-                network.network(inputs[: min(BATCH, places - first)])
+            for first in range(0, places, batch):
+                network.network(inputs[: min(batch, places - first)])
         bare.append(time.perf_counter() - start)
         start = time.perf_counter()
         sweep(network, logit(84), image, size_px=90, stride_px=stride)
