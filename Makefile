@@ -30,8 +30,17 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup
-	$(BIN)/python -m tests.benchmarks
+# Horama is compared with, not depended on: it lives in a folder of its own.
+.venv/horama: | setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $@ horama==0.3.0 einops \
+	  matplotlib contourpy cycler fonttools kiwisolver pyparsing python-dateutil six
+
+bench: setup .venv/horama
+	$(BIN)/python tests/benchmarks/spectra.py
+	$(BIN)/python tests/benchmarks/sweeping.py
+	PYTHONPATH=.venv/horama $(BIN)/python tests/benchmarks/rendering.py
+	$(BIN)/python tests/benchmarks/pixel_maps.py
+	$(BIN)/python tests/benchmarks/pixel_maps.py --schedule constant
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

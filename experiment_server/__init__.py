@@ -1,0 +1,1 @@
+"""Runs a study bundle with participants: the Flask application (to come)."""

@@ -96,7 +96,7 @@ def shown_part(visualization: Visualization, config: StudyConfig, masked: bool) 
     """What a participant sees of a visualization: (3, size_px, size_px) in [0, 1]."""
     image = visualization.over() if masked else visualization.image
     fraction = config.references.centre_fraction
-    if fraction is not None:
+    if fraction < 1:
         height, width = (round(fraction * side) for side in image.shape[-2:])
         top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
         image = image[:, top : top + height, left : left + width]

@@ -136,22 +136,13 @@ class References(Table):
     """How many visualizations a trial shows, which part of them, stored at which side.
 
     per_trial: a square number fills the grid.
-    view: the "whole" visualization, or its "centre", where the object forms.
-    centre_fraction: side of the central part, as a fraction of the whole; only with "centre".
+    centre_fraction: side of the central part that is shown, where the object forms; 1 is the whole.
+    size_px: side it is stored at.
     """
 
     per_trial: Count = 4
-    view: Literal["whole", "centre"] = "whole"
-    centre_fraction: Fraction | None = None
+    centre_fraction: Annotated[float, Strict(), Field(gt=0, le=1)] = 0.7
     size_px: Count = 256
-
-    @model_validator(mode="after")
-    def _fraction_fits_view(self) -> Self:
-        if self.view == "whole" and self.centre_fraction is not None:
-            raise ValueError('centre_fraction is used only with view = "centre"; remove one')
-        if self.view == "centre" and self.centre_fraction is None:
-            raise ValueError('view = "centre" needs centre_fraction, for example 0.6')
-        return self
 
 
 class Overrides(Table):

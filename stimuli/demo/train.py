@@ -33,8 +33,9 @@ PHOTOGRAPH_SIZE_PX = 224
 class Settings:
     """How one network is trained.
 
-    `images` and `held_out` count photographs. `guidance` weighs the loss of `guide`. In the first
-    `part_epochs` a ViT is shown parts of images (see `pool_part`), which takes a fifth of the time.
+    `images` and `held_out` count photographs; each of `rounds` has `epochs`. `guidance` weighs the
+    loss of `guide`. In the first `part_epochs` a ViT is shown parts of images (see `pool_part`),
+    which takes a fifth of the time.
     """
 
     network: str
@@ -48,6 +49,7 @@ class Settings:
     label_smoothing: float = 0.05
     guidance: float = 3.0
     part_epochs: int = 0
+    rounds: int = 1
 
 
 RECIPES: dict[str, Settings] = {
@@ -86,10 +88,19 @@ def _draw(task: tuple[int, int, int, int]) -> tuple[NDArray[np.uint8], NDArray[n
 
 def train(settings: Settings, album: Album) -> nn.Module:
     """Train one network on `album` and give it back, in evaluation mode."""
-    rng = np.random.default_rng((settings.seed, 3))
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = build(settings.network)
+    for number in range(settings.rounds):
+        train_round(network, settings, album, number)
+    return network.eval()
+
+
+def train_round(network: nn.Module, settings: Settings, album: Album, number: int) -> None:
+    """Train a network in place for one round: the learning rate rises once and falls to zero."""
+    rng = np.random.default_rng((settings.seed, 3, number))
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
         head = nn.LazyLinear(len(CLASSES) + 1)
         head(pool(network.eval(), torch.zeros(2, 3, INPUT_SIZE, INPUT_SIZE))[1])
     optimizer = torch.optim.AdamW(
@@ -97,42 +108,55 @@ def train(settings: Settings, album: Album) -> nn.Module:
         settings.learning_rate,
         weight_decay=settings.weight_decay,
     )
-    steps = settings.epochs * (settings.images // settings.batch)
+    batches = settings.images // settings.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=steps, pct_start=0.2
+        optimizer,
+        settings.learning_rate,
+        epochs=settings.epochs,
+        steps_per_epoch=batches,
+        pct_start=0.2,
     )
     network.train()
-    progress = tqdm(total=steps, desc=settings.network, unit="batch")
+    progress = tqdm(total=settings.epochs * batches, desc=settings.network, unit="batch")
     losses = np.zeros(2)
     for epoch in range(settings.epochs):
-        order = torch.from_numpy(rng.permutation(settings.images))
-        for first in range(0, settings.images - settings.batch + 1, settings.batch):
-            chosen = order[first : first + settings.batch]
-            masks, labels = album.masks[chosen], album.labels[chosen]
-            images = normalise(album.images[chosen])
-            seen = occlude(images, masks, rng)
-            images, seen = augment(images, seen, rng)
-            whole_px = masks.sum((1, 2))
-            if isinstance(network, VisionTransformer) and epoch < settings.part_epochs:
-                logits, places, seen = pool_part(network, images, seen, rng)
-                whole_px = whole_px / (INPUT_SIZE // network.patch_embed.grid_size[0]) ** 2
-            else:
-                logits, places = pool(network, images)
-            in_sight = seen.sum((1, 2, 3)) / whole_px
-            named = functional.cross_entropy(
-                logits, target(labels, in_sight, settings.label_smoothing)
-            )
-            guided = guide(places, head, labels, seen)
+        in_parts = epoch < settings.part_epochs
+        order = torch.from_numpy(rng.permutation(settings.images)[: batches * settings.batch])
+        for chosen in order.reshape(batches, settings.batch):
+            parts = _measure_losses(network, head, settings, album, chosen, in_parts, rng)
             optimizer.zero_grad()
-            torch.autograd.backward(named + settings.guidance * guided)
+            torch.autograd.backward(parts[0] + settings.guidance * parts[1])
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            losses += 0.02 * (np.array([named.item(), guided.item()]) - losses)
+            losses += 0.02 * (np.array([part.item() for part in parts]) - losses)
             progress.update()
             progress.set_postfix(named=f"{losses[0]:.3f}", guided=f"{losses[1]:.3f}")
     progress.close()
-    return network.eval()
+
+
+def _measure_losses(
+    network: nn.Module,
+    head: nn.Module,
+    settings: Settings,
+    album: Album,
+    chosen: Tensor,
+    in_parts: bool,
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Losses of naming the class and of `guide` on freshly augmented photographs."""
+    masks, labels = album.masks[chosen], album.labels[chosen]
+    images = normalise(album.images[chosen])
+    seen = occlude(images, masks, rng)
+    images, seen = augment(images, seen, rng)
+    whole_px = masks.sum((1, 2))
+    if isinstance(network, VisionTransformer) and in_parts:
+        logits, places, seen = pool_part(network, images, seen, rng)
+        whole_px = whole_px / (INPUT_SIZE // network.patch_embed.grid_size[0]) ** 2
+    else:
+        logits, places = pool(network, images)
+    goal = target(labels, seen.sum((1, 2, 3)) / whole_px, settings.label_smoothing)
+    return functional.cross_entropy(logits, goal), guide(places, head, labels, seen)
 
 
 @torch.inference_mode()

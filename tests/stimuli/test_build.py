@@ -388,3 +388,33 @@ def test_an_unfinished_build_of_another_configuration(tmp_path, monkeypatch):
     # What is decided later may be changed without losing what was rendered.
     with pytest.raises(ZeroDivisionError):
         build(write(tmp_path, ("margin = 0.05", "margin = 0.1")), out, progress=False, device="cpu")
+
+
+def test_channels_of_a_layer_as_zimmermann_had_them(tmp_path):
+    """Extremes of the map, photographs by activation, the base image shown, several occluders."""
+    write_photographs(tmp_path / "photographs", per_class=2, seed=1, size_px=112)
+    text = TINY.replace(
+        'kind = "class"\nclasses = [0, 3]\npractice = [8]',
+        'kind = "channel"\nchannels = [{layer = "layer3.0.conv2", index = 5},'
+        ' {layer = "layer2.0.bn1", index = 1}]\npractice = [{layer = "layer4.0.conv1", index = 2}]',
+    )
+    text = text.replace('source = "demo"\n', "").replace('"random"', '"activation"')
+    text = text.replace("[queries]\n", '[queries]\nrule = "extremes"\nshow_base_image = true\n')
+    text = text.replace("[occluder]\n", "[occluder]\nsize = [0.3, 0.4]\n")
+    second = text.index('[[networks]]\nname = "Other"')
+    text = text[:second] + text[text.index("[references]") :]
+    (tmp_path / "channels.toml").write_text(text)
+    out = tmp_path / "out"
+    images = tmp_path / "photographs"
+    build(tmp_path / "channels.toml", out, images=images, progress=False, device="cpu")
+    study = read_study(out)
+    verify_images(out, study)
+    maps = load_file(out / "maps.safetensors")
+    main_trials = [trial for trial in study.trials if trial.kind == "main"]
+    assert study.show_base_image and study.networks[0].accuracy is None
+    assert {trial.unit.name for trial in main_trials} == {"layer3.0.conv2:5", "layer2.0.bn1:1"}
+    assert {query.occluder.size_px for t in main_trials for query in t.queries} == {34, 45}
+    for trial in main_trials:
+        map_ = maps[f"{trial.id}/{trial.queries[0].occluder.size_px}"]
+        values = sorted(query.activation for query in trial.queries)
+        assert values == pytest.approx([float(map_.min()), float(map_.max())])
