@@ -77,7 +77,7 @@ def test_absent_keys_take_the_documented_defaults(write):
     assert config.units.main == ("peacock", "n02437616", 355, 7)
     assert (config.seed, config.lists) == (0, 12)
     assert (config.base_images.per_unit, config.base_images.choose) == (3, "correct")
-    assert (config.references.per_trial, config.references.view) == (4, "whole")
+    assert (config.references.per_trial, config.references.centre_fraction) == (4, 0.7)
     assert (config.occluder.size, config.occluder.stride_px) == ((0.4,), 2)
     assert (config.queries.rule, config.queries.margin) == ("minimum_vs_elsewhere", 0.25)
     assert (config.practice.trials, config.catch.trials) == (6, 3)
@@ -241,7 +241,7 @@ def test_conditions_that_differ_only_by_transparency_share_their_renders(write):
         ({}, "[presets.paper]\nbase = 'lucid'", "presets.paper: the name is taken"),
         ({}, "[presets.own]\nbase = 'other'", "presets.own.base is 'other'; allowed: paper"),
         ({}, "[references]\ncentre_fraction = 1.5", "references.centre_fraction = 1.5"),
-        ({}, '[references]\nview = "centre"', "unknown key 'view'"),
+        ({}, '[references]\nview = "centre"', "references: unknown key 'view'"),
         ({"title": 'title = "Which?"\nlists = 10'}, "", "lists = 10 must be a multiple of 3"),
         (
             {"title": 'title = "Which?"\nseed = "4"'},
