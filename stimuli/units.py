@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maco import Classifier, Objective, channel, logit
-from maco.classifiers import load_weights
+from maco.weights import load_weights
 from stimuli import schema
 from stimuli.study_tables import Channel, NetworkSource
 

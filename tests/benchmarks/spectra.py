@@ -16,7 +16,7 @@ from torch import Tensor
 from maco import Spectrum, estimate, natural_spectrum
 from maco.images import find_images, stream
 
-BANDS = ((1, 4), (4, 16), (16, 32), (32, 64), (64, 96), (96, 128), (128, 256))
+BANDS = ((1, 4), (4, 16), (16, 32), (32, 64), (64, 96), (96, 128), (64, 128), (128, 256))
 
 
 def radial(spectrum: Spectrum, low: int, high: int) -> Tensor:
@@ -34,7 +34,7 @@ def main() -> None:
     at_256 = estimate(image for image in small if min(image.shape[-2:]) == 256)
     at_512 = estimate(stream(find_images(SHARED / "imagenet_512")))
     print(f"{at_256.images} photographs of 256 px over {at_512.images} of 512 px")
-    for low, high in BANDS[:-1]:
+    for low, high in BANDS[:-2]:
         ratio = radial(at_256, low, high) / radial(at_512, low, high)
         print(f"  {low:3d} to {high:3d}   " + "  ".join(f"{value:.2f}" for value in ratio.tolist()))
     public = torch.from_numpy(np.load(SHARED / "spectrum" / "imagenet_decorrelated.npy")).double()

@@ -14,8 +14,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from maco import OUTPUT, Classifier, channel
-from maco.classifiers import check_device, load_weights
+from maco.classifiers import check_device
 from maco.images import read_image
+from maco.weights import load_weights
 
 
 class Labelled(nn.Module):
