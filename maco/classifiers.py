@@ -43,7 +43,9 @@ class Classifier:
         if input_size_px < 1:
             raise ValueError(f"{name}: input_size_px is {input_size_px}: it must be positive")
         # Convolutions run up to three times faster with channels last; other layers do not mind.
-        self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.network = (
+            network.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        )
         self.name = name
         self.input_size_px = input_size_px
         self.mean, self.std = tuple(mean), tuple(std)
@@ -177,13 +179,12 @@ class Classifier:
     @property
     def class_labels(self) -> tuple[str, ...]:
         """A label for each class: those given, ImageNet's for 1,000 classes, else "class 7"."""
+        count = self.classes
         if self.labels is not None:
             return self.labels
-        return (
-            _imagenet_labels()
-            if self.classes == 1000
-            else tuple(f"class {index}" for index in range(self.classes))
-        )
+        if count == 1000:
+            return _imagenet_labels()
+        return tuple(f"class {index}" for index in range(count))
 
     @property
     def classes(self) -> int:
@@ -192,6 +193,9 @@ class Classifier:
             side = self.input_size_px
             with torch.no_grad():
                 self._classes = self(torch.zeros(1, 3, side, side, device=self.device)).shape[1]
+            labels = self._classes if self.labels is None else len(self.labels)
+            if labels != self._classes:
+                raise ValueError(f"{self.name}: {labels} labels for {self._classes} classes")
         return self._classes
 
     def weights_digest(self) -> str:
@@ -202,13 +206,15 @@ class Classifier:
 
 
 def check_device(device: str | torch.device) -> torch.device:
-    """The device, if this machine has it, else ValueError. "auto": a GPU where there is one."""
+    """The device, if this machine has it, else ValueError. "auto": CUDA where there is."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
     except RuntimeError as error:
         raise ValueError(f"unknown device {device!r}: cpu, cuda, cuda:0, mps or auto") from error
+    if found.type not in {"cpu", "cuda", "mps"}:
+        raise ValueError(f"unknown device {device!r}: cpu, cuda, cuda:0, mps or auto")
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {device} was asked for, but torch sees no GPU here: use cpu")
     if found.type == "mps" and not torch.backends.mps.is_available():
@@ -261,7 +267,9 @@ def _construct_torchvision(
     published = torchvision.models.get_model_weights(name)
     crop = published.DEFAULT.transforms().crop_size[0]
     if name in {"googlenet", "inception_v3"}:
-        options = {"init_weights": False, "aux_logits": True, **options}
+        # What their published weights expect; torchvision sets it only when it fetches them.
+        published_form = {"init_weights": False, "aux_logits": True, "transform_input": True}
+        options = {**published_form, **options}
     try:
         network = torchvision.models.get_model(
             name, weights="DEFAULT" if from_hub else None, **options

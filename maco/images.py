@@ -24,6 +24,10 @@ class ImageError(ValueError):
     """A file that cannot be used as a photograph: says which, why, and what to do."""
 
 
+class TooSmallError(ImageError):
+    """A photograph with fewer pixels than are needed."""
+
+
 def find_images(folder: Path) -> list[Path]:
     """Image files below a folder, by suffix, sorted by path; raises ValueError if there is none."""
     if not folder.is_dir():
@@ -67,7 +71,9 @@ def read_image(path: Path, *, smallest_px: int = 1) -> Tensor:
         raise ImageError(f"{path} cannot be read as an image: {error}") from error
     if min(picture.size) < smallest_px:
         width, height = picture.size
-        raise ImageError(f"{path} is {width} x {height} px: at least {smallest_px} px are needed")
+        raise TooSmallError(
+            f"{path} is {width} x {height} px: at least {smallest_px} px are needed"
+        )
     return from_pil(_opaque(picture))
 
 

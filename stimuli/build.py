@@ -140,9 +140,14 @@ def _check_units(units: Sequence[StudyUnit], networks: dict[str, Classifier]) ->
             raise ValueError(f"units: {unit.unit.label} ({unit.key}) is named twice")
         for classifier in networks.values():
             side = classifier.input_size_px
-            with torch.inference_mode():
-                probe = torch.full((1, 3, side, side), 0.5, device=classifier.device)
-                unit.objective(classifier.read(probe, unit.objective.layers))
+            probe = torch.full((1, 3, side, side), 0.5, device=classifier.device)
+            try:
+                with torch.inference_mode():
+                    unit.objective(classifier.read(probe, unit.objective.layers))
+            except (RuntimeError, AssertionError) as error:
+                raise ValueError(
+                    f"{classifier.name} cannot read an image of {side} px: {error}"
+                ) from error
 
 
 def _costly(config: dict[str, Any]) -> dict[str, Any]:
@@ -215,7 +220,8 @@ def _references(
 def main(study: Path, out: Path | None, images: Path | None, device: str) -> None:
     """The command line."""
     try:
-        out = out or Path("studies") / read_config(study).name
+        out = (out or Path("studies") / read_config(study).name).absolute()
+        there = out.exists()
         overview_path = build(study, out, images=images, device=device)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
@@ -224,8 +230,12 @@ def main(study: Path, out: Path | None, images: Path | None, device: str) -> Non
             f"{error.strerror or error} ({error.filename or out}): nothing is lost,"
             " run the same command again once that is mended"
         ) from error
+    except torch.OutOfMemoryError as error:
+        raise click.ClickException(f"the GPU's memory is full: {error}") from error
     except KeyboardInterrupt:
         raise click.ClickException("stopped; run the same command again to go on") from None
+    if there:
+        click.echo("A study of this configuration was here already; nothing was done.")
     click.echo(f"The study is ready. Look at it: {overview_path}")
 
 

@@ -70,10 +70,6 @@ class Draft:
         """Marks a step as finished. Everything it refers to must have been stored before."""
         self.write(self.records / f"{step}.json", json.dumps(outcome).encode())
 
-    def path_of(self, step: str) -> Path:
-        """Where a step may keep a file of its own."""
-        return self.records / step
-
     def image_digests(self, names: set[str]) -> dict[str, str]:
         """SHA-256 of the stored images of some names, sorted by name."""
         return {name: digest(self.read_image(name)) for name in sorted(names)}
@@ -98,11 +94,12 @@ def finish(out: Path) -> bool:
     folder = out.with_name(out.name + ".partial")
     if not (folder / STUDY_FILE).is_file():
         return False
-    shutil.rmtree(folder / "records", ignore_errors=True)
+    if (folder / "records").exists():
+        shutil.rmtree(folder / "records")
     (folder / "fingerprint.json").unlink(missing_ok=True)
     for path in sorted(folder.rglob("*")):
-        if path.name.startswith("."):
-            path.unlink()
+        if path.name.startswith(".") and path.is_file():
+            path.unlink()  # what a killed write left
         else:
             os.utime(path, (_MODIFIED, _MODIFIED))
     os.utime(folder, (_MODIFIED, _MODIFIED))

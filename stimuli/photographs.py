@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from maco import Classifier
-from maco.images import ImageError, find_images, read_image, to_bytes
+from maco.images import ImageError, TooSmallError, find_images, read_image, to_bytes
 from stimuli.occlusion import activations
 from stimuli.units import StudyUnit
 
@@ -42,7 +44,7 @@ class Pool:
     def read(self, path: Path) -> Photograph:
         """A photograph, cut to its central square and brought to the study's size.
 
-        Raises ImageError for a file that cannot be used, or is smaller than that size.
+        Raises ImageError for a file that cannot be used, TooSmallError for one below that size.
         """
         image = read_image(path, smallest_px=self.size_px)
         height, width = image.shape[-2:]
@@ -65,24 +67,22 @@ class Pool:
         """
         if not self.folder.is_dir():
             raise ImageError(f"{self.folder} is not a folder of images")
-        files = [path for name, path in self._labelled() if _is_class(name, unit, classifier)]
+        if self.index is not None:
+            rows = self._indexed(self.folder / self.index)
+            files = [path for name, path in rows if _is_class(name, unit, classifier)]
+        else:
+            folders = sorted(path for path in self.folder.iterdir() if path.is_dir())
+            own = [path for path in folders if _is_class(path.name, unit, classifier)]
+            files = [path for folder in own for path in find_images(folder)]
         if not files:
             how = f"rows of {self.index}" if self.index else "folder named by index, wnid or label"
             raise ValueError(f"{self.folder} has no images of {unit.unit.label} ({how})")
         return files
 
-    def _labelled(self) -> Iterator[tuple[str, Path]]:
-        if self.index is not None:
-            yield from self._indexed(self.folder / self.index)
-            return
-        for folder in sorted(path for path in self.folder.iterdir() if path.is_dir()):
-            for path in find_images(folder):
-                yield folder.name, path
-
     def _indexed(self, path: Path) -> Iterator[tuple[str, Path]]:
         if not path.is_file():
             raise ValueError(f"base_images.index: there is no file {path}")
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
             names = rows.fieldnames or ()
             column = next((name for name in _CLASS_COLUMNS if name in names), None)
@@ -92,8 +92,8 @@ class Pool:
                     f" it has {', '.join(names)}"
                 )
             for number, row in enumerate(rows, start=2):
-                image = self.folder / row["file"]
-                if not image.is_file():
+                image = self.folder / (row["file"] or "")
+                if row[column] is None or not image.is_file():
                     raise ValueError(f"{path}, line {number}: there is no file {image}")
                 yield row[column], image
 
@@ -125,12 +125,20 @@ def candidates(
     )
     if how in {"random", "correct"}:
         files = [files[at] for at in rng.permutation(len(files))]
-    photographs = (pool.read(path) for path in files)
+    photographs = _large_enough(pool, files)
     if how == "activation":
         return iter(_most_active(list(photographs), unit, networks))
     if how == "correct":
         return (one for one in photographs if _all_right(one, unit, networks))
     return photographs
+
+
+def _large_enough(pool: Pool, files: Sequence[Path]) -> Iterator[Photograph]:
+    for path in files:
+        try:
+            yield pool.read(path)
+        except TooSmallError as error:
+            tqdm.write(f"passed over: {error}", file=sys.stderr)
 
 
 def _all_right(photograph: Photograph, unit: StudyUnit, networks: dict[str, Classifier]) -> bool:

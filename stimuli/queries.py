@@ -90,7 +90,7 @@ def _minimum_vs_elsewhere(
     values = map_.values.flatten()
     less = int(values.argmin())
     overlap = _overlap(map_, less)
-    enough = values - values[less] >= margin * map_.spread
+    enough = (values - values[less] >= margin * map_.spread) & (values > values[less])
     elsewhere = enough & (overlap == 0)
     if not bool(elsewhere.any()):
         elsewhere = enough & (overlap <= _LARGEST_OVERLAP)

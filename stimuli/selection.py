@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
+from maco.files import digest
 from maco.images import encode_png
 from stimuli.draft import Draft
 from stimuli.occlusion import ActivationMap
@@ -56,14 +57,18 @@ def fill_slots(
         if unit.key not in waiting:
             how = config.base_images.choose
             waiting[unit.key] = candidates(pool, unit, how, sweeps.networks, rng)
-        free = (one for one in waiting[unit.key] if one.source not in taken)
+        free = (one for one in waiting[unit.key] if _pixels_digest(one) not in taken)
         photograph, maps = _first_fit(config, own, free, sweeps, pool)
-        taken.add(photograph.source)
+        taken.add(_pixels_digest(photograph))
         image = draft.store_image(encode_png(photograph.pixels / 255))
         for slot, its_maps in zip(own, maps, strict=True):
             name = trial_id(config, slot, photograph.source)
             filled[slot] = Filled(slot, photograph, image, its_maps, name)
     return [filled[slot] for slot in slots]
+
+
+def _pixels_digest(photograph: Photograph) -> str:
+    return digest(photograph.pixels.numpy().tobytes())
 
 
 def _first_fit(

@@ -165,6 +165,8 @@ def _contradictory_numbers(config: StudyConfig) -> Iterator[str]:
                 f"occluder.size = {size} hides {hidden_px} of {side_px} px: with stride_px = "
                 f"{stride_px} there are no two places to compare"
             )
+    if config.catch.trials and round(config.catch.small * side_px) < 1:
+        yield f"catch.small = {config.catch.small} hides no pixel of {side_px}: enlarge it"
     if config.lists % config.list_classes:
         yield (
             f"lists = {config.lists} must be a multiple of {config.list_classes} (the larger of "

@@ -154,7 +154,7 @@ class Overrides(Table):
     """
 
     steps: Count | None = None
-    size_px: Count | None = None
+    size_px: Annotated[int, Strict(), Field(ge=16)] | None = None
     crops: Count | None = None
     crop_side: Fraction | None = None
     learning_rate: Positive | None = None

@@ -180,7 +180,7 @@ def _choose(config: StudyConfig, filled: Sequence[Filled]) -> list[_Choice]:
 def _catch_choice(small: ActivationMap, large: ActivationMap) -> _Choice:
     """Nearly everything hidden against nearly nothing: anyone who looks can tell."""
     less, more = int(large.values.argmin()), int(small.values.argmax())
-    if float(small.values.flatten()[more]) <= float(large.values.flatten()[less]):
+    if not float(small.values.flatten()[more]) > float(large.values.flatten()[less]):
         raise NoPairError("hiding nearly everything does not lower the activation (catch trial)")
     return _Choice((large, small), (less, more))
 

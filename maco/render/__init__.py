@@ -118,6 +118,11 @@ class _Ascent:
 
     def step(self, gradient: Tensor, step: int, names: Sequence[str]) -> None:
         size = gradient.flatten(1).norm(dim=1) / gradient[0].numel() ** 0.5
+        if not bool(size.isfinite().all()):
+            unit = int((~size.isfinite()).long().argmax())
+            raise RenderError(
+                f"the gradient of {names[unit]} is {float(size[unit])} at step {step}"
+            )
         self.flat = torch.where(size > 0, 0, self.flat + 1)
         if bool((self.flat >= min(FLAT_STEPS, self.preset.steps)).any()):
             unit = int(self.flat.argmax())
@@ -182,23 +187,24 @@ class _Reader:
         return nullcontext()
 
     def _bytes_per_view(self) -> int:
-        """What the network keeps of one view for its backward pass, in bytes."""
+        """What the network keeps of one more view for its backward pass, in bytes."""
+        return max(1, self._bytes_kept(2) - self._bytes_kept(1))
+
+    def _bytes_kept(self, views: int) -> int:
         kept: dict[int, Tensor] = {}
-        own = {value.data_ptr() for value in self.classifier.network.state_dict().values()}
 
         def keep(tensor: Tensor) -> Tensor:
-            if tensor.data_ptr() not in own:
-                kept[tensor.untyped_storage().data_ptr()] = tensor
+            kept[tensor.untyped_storage().data_ptr()] = tensor
             return tensor
 
         side = self.classifier.input_size_px
-        view = torch.zeros(1, 3, side, side, device=self.classifier.device, requires_grad=True)
+        view = torch.zeros(views, 3, side, side, device=self.classifier.device, requires_grad=True)
         with (
             torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
             self._precision(),
         ):
             self.classifier.read(view, self.layers)
-        return max(1, sum(tensor.untyped_storage().nbytes() for tensor in kept.values()))
+        return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
 class _counter:  # noqa: N801 - used as a context, like tqdm

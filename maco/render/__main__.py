@@ -17,6 +17,8 @@ from maco.render import configuration, render
 from maco.spectrum import Spectrum, natural_spectrum
 from maco.visualization import Visualization
 
+GROUP = 16  # rendered in one pass, and saved
+
 
 @click.command(help=__doc__)
 @click.option("--model", required=True, help="timm name, or torchvision/NAME.")
@@ -27,7 +29,13 @@ from maco.visualization import Visualization
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--preset", default="paper", show_default=True, help=", ".join(PRESETS))
-@click.option("--copies", default=1, show_default=True, help="Visualizations of each unit.")
+@click.option(
+    "--copies",
+    default=1,
+    type=click.IntRange(min=1),
+    show_default=True,
+    help="Visualizations of each unit.",
+)
 @click.option(
     "--seed", default=0, show_default=True, help="Of the first copy; the next has one more."
 )
@@ -69,15 +77,16 @@ def main(
                 config = configuration(classifier, objective, settings, spectrum, copy)
                 if not _is_done(path, config):
                     todo.append((path, objective, copy))
-        if todo:
+        for start in range(0, len(todo), GROUP):
+            part = todo[start : start + GROUP]
             made = render(
                 classifier,
-                [objective for _, objective, _ in todo],
+                [objective for _, objective, _ in part],
                 settings,
-                seeds=[copy for _, _, copy in todo],
+                seeds=[copy for _, _, copy in part],
                 spectrum=spectrum,
             )
-            for (path, _, _), visualization in zip(todo, made, strict=True):
+            for (path, _, _), visualization in zip(part, made, strict=True):
                 visualization.save(path)
     except ValueError as error:
         raise click.ClickException(str(error)) from error

@@ -19,7 +19,12 @@ from maco.spectrum import SMALLEST_PX, estimate
     "--out", required=True, type=click.Path(path_type=Path), help="The .safetensors file."
 )
 @click.option(
-    "--size", "size_px", default=512, show_default=True, help="Larger images come down to it."
+    "--size",
+    "size_px",
+    type=click.IntRange(min=SMALLEST_PX),
+    default=512,
+    show_default=True,
+    help="Larger images come down to it.",
 )
 def main(images: Path, out: Path, size_px: int) -> None:
     """The command line."""

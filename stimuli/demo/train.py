@@ -54,8 +54,8 @@ class Settings:
 
 RECIPES: dict[str, Settings] = {
     "vgg": Settings("vgg"),
-    "resnet": Settings("resnet"),
-    "vit": Settings("vit", epochs=16, part_epochs=12, guidance=5.0, learning_rate=1.5e-3),
+    "resnet": Settings("resnet", rounds=2),
+    "vit": Settings("vit", epochs=8, part_epochs=6, guidance=5.0, learning_rate=1.5e-3),
 }
 
 
