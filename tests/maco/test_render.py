@@ -112,7 +112,7 @@ def test_a_tight_memory_changes_how_much_goes_at_once_and_nothing_else(tiny):
         sizes.clear()
         made = render(tiny, wanted, memory_gib=2.0**-exponent, **QUICK)
         assert sum(sizes[2:]) == 9 * QUICK["steps"]  # the first two measure a view
-        seen.add(max(sizes))
+        seen.add(max(sizes[2:]))
         for one, other in zip(made, expected, strict=True):
             torch.testing.assert_close(one.trace, other.trace, rtol=1e-4, atol=1e-6)
             torch.testing.assert_close(one.sensitivity, other.sensitivity, rtol=0.02, atol=1e-5)
