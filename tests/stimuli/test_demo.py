@@ -260,7 +260,8 @@ def album(scenes: list[Scene]) -> train.Album:
 def test_each_network_knows_the_classes_of_fresh_scenes(
     trained: tuple[str, torch.nn.Module], scenes: list[Scene]
 ) -> None:
-    assert train.measure_accuracy(trained[1], album(scenes)) >= 0.95
+    """A network right in 95 % of scenes falls below 92 % of 200 by chance in one set of forty."""
+    assert train.measure_accuracy(trained[1], album(scenes)) >= 0.92
 
 
 def test_each_network_looks_at_the_object(
