@@ -45,7 +45,7 @@ def scores(network: object, made: Visualization, index: int) -> list[float]:
 @click.option("--model", default="squeezenet1_1", show_default=True)
 @click.option("--steps", default=96, show_default=True)
 @click.option("--size", "size_px", default=384, show_default=True)
-@click.option("--classes", default="84,410,937,355", show_default=True)
+@click.option("--classes", default="84,410,934", show_default=True)
 @click.option("--schedule", default="cosine", show_default=True)
 def main(model: str, steps: int, size_px: int, classes: str, schedule: str) -> None:
     """The command line."""
