@@ -59,6 +59,8 @@ def build(
         raise ValueError('base_images.source = "demo" and --images contradict each other: drop one')
     if config.base_images.source is None and images is None:
         raise ValueError("the study takes its photographs from a folder: give it with --images")
+    if images is not None and not images.is_dir():  # said before any weights are fetched
+        raise ValueError(f"{images} is not a folder of images")
     device = str(check_device(device))
     networks = {
         source.name: load_network(source, study_file.parent, device) for source in config.networks
