@@ -33,6 +33,15 @@ PIXEL_MAPS = {
     "sigmoid": standardised_sigmoid,
 }
 
+_CROP_FIELDS = (
+    "crop_side",
+    "crop_side_end",
+    "crop_side_sd",
+    "crop_centre_sd",
+    "noise_uniform",
+    "noise_normal",
+)
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -87,6 +96,20 @@ class Preset:
         for name in ("crop_side_sd", "crop_centre_sd", "noise_uniform", "noise_normal"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: 0 or more")
+        self._refuse_idle_fields()
+
+    def _refuse_idle_fields(self) -> None:
+        """Raises ValueError for a field that was changed and would change nothing."""
+        idle = []
+        if self.robustness:
+            idle += [(name, "robustness has no crops of its own") for name in _CROP_FIELDS]
+        if self.parameterization != "maco":
+            why = f"{self.parameterization!r} has its own map to pixels"
+            idle += [("to_pixels", why), ("standardise", why)]
+        for field in fields(self):
+            for name, why in idle:
+                if field.name == name and getattr(self, name) != field.default:
+                    raise ValueError(f"{name} has no effect here: {why}")
 
     def parameters(self, spectrum: Spectrum) -> Parameterization:
         """The parameterization at this size."""

@@ -61,6 +61,7 @@ def build(
         raise ValueError("the study takes its photographs from a folder: give it with --images")
     if images is not None and not images.is_dir():  # said before any weights are fetched
         raise ValueError(f"{images} is not a folder of images")
+    _check_presets(config)
     device = str(check_device(device))
     networks = {
         source.name: load_network(source, study_file.parent, device) for source in config.networks
@@ -84,7 +85,7 @@ def build(
         open_pool(config, images, slots) as pool,
         Sweeps(config, networks, draft, expected=expected, progress=progress) as sweeps,
     ):
-        filled = fill_slots(config, slots, pool, sweeps, draft)
+        filled = fill_slots(config, slots, pool, sweeps, draft, progress=progress)
     shown = _references(config, networks, slots, draft, progress)
     trials = make_trials(config, filled, shown, draft)
     lists = trial_lists(
@@ -132,6 +133,15 @@ def build(
         },
     )
     return out / "overview.html"
+
+
+def _check_presets(config: StudyConfig) -> None:
+    """Fails early: settings of a condition that contradict each other."""
+    for settings, conditions in config.rendered().items():
+        try:
+            preset_of(settings)
+        except ValueError as error:
+            raise ValueError(f"conditions.{conditions[0]}: {error}") from error
 
 
 def _check_units(units: Sequence[StudyUnit], networks: dict[str, Classifier]) -> None:

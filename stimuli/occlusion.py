@@ -7,7 +7,7 @@ the right and y down; a map's rows are y, its columns x.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -105,11 +105,17 @@ def blur(image: Tensor, sd_px: float) -> Tensor:
     return channels[:, 0]
 
 
+def answers_of(classifier: Classifier, objectives: Sequence[Objective], images: Tensor) -> Tensor:
+    """What some units answer (units, n), float32 on the CPU, to 8-bit images (n, 3, h, w)."""
+    layers = frozenset().union(*(objective.layers for objective in objectives))
+    with torch.inference_mode():
+        read = classifier.read(images.to(classifier.device).float() / 255, layers)
+        return torch.stack([objective(read) for objective in objectives]).float().cpu()
+
+
 def activations(classifier: Classifier, objective: Objective, images: Tensor) -> Tensor:
     """The unit's answer (n,), float32 on the CPU, to 8-bit images (n, 3, h, w)."""
-    with torch.inference_mode():
-        pixels = images.to(classifier.device).float() / 255
-        return objective(classifier.read(pixels, objective.layers)).float().cpu()
+    return answers_of(classifier, [objective], images)[0]
 
 
 def sweep(

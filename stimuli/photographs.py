@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from maco import Classifier
 from maco.images import ImageError, TooSmallError, find_images, read_image, to_bytes
-from stimuli.occlusion import activations
+from stimuli.occlusion import answers_of
 from stimuli.units import StudyUnit
 
 _CLASS_COLUMNS = ("class", "class_index", "wnid", "label")
@@ -105,40 +105,53 @@ def _is_class(name: str, unit: StudyUnit, classifier: Classifier) -> bool:
         return False  # a folder of something else
 
 
-def candidates(
+def order_files(
     pool: Pool,
-    unit: StudyUnit,
+    units: Sequence[StudyUnit],
     how: str,
     networks: dict[str, Classifier],
     rng: np.random.Generator,
-) -> Iterator[Photograph]:
-    """The photographs that may stand for a unit, best first, read as they are asked for.
+    *,
+    progress: bool = False,
+) -> dict[str, list[Path]]:
+    """For each unit, by its key, the files that may stand for it, in the order they are tried.
 
-    how: "in_order"; "random"; "correct", random among those that every network classifies right;
-    "activation", those with the highest mean activation over the networks (each in units of its own
-    standard deviation) first. Raises ValueError where there is none, ImageError for a bad file.
+    A class has its own files, a channel every file of the folder. how: "in_order"; "random";
+    "correct", random too; "activation", those with the highest mean activation over the networks
+    (each in units of its own standard deviation) first. Raises ValueError where there is none.
     """
-    files = (
-        pool.all_files()
-        if unit.unit.kind == "channel"
-        else pool.files_of(unit, next(iter(networks.values())))
-    )
-    if how in {"random", "correct"}:
-        files = [files[at] for at in rng.permutation(len(files))]
-    photographs = _large_enough(pool, files)
+    first = next(iter(networks.values()))
+    files = {}
+    for unit in units:
+        own = pool.all_files() if unit.unit.kind == "channel" else pool.files_of(unit, first)
+        if how in {"random", "correct"}:
+            own = [own[at] for at in rng.permutation(len(own))]
+        files[unit.key] = own
     if how == "activation":
-        return iter(_most_active(list(photographs), unit, networks))
-    if how == "correct":
-        return (one for one in photographs if _all_right(one, unit, networks))
-    return photographs
+        return _most_active_first(pool, units, files, networks, progress)
+    return files
 
 
-def _large_enough(pool: Pool, files: Sequence[Path]) -> Iterator[Photograph]:
+def candidates(
+    pool: Pool,
+    files: Sequence[Path],
+    unit: StudyUnit,
+    how: str,
+    networks: dict[str, Classifier],
+) -> Iterator[Photograph]:
+    """The photographs of some files in turn, read as they are asked for.
+
+    Too small ones are passed over with a line on stderr; for "correct", those that some network
+    gets wrong are passed over too. Raises ImageError for a bad file.
+    """
     for path in files:
         try:
-            yield pool.read(path)
+            photograph = pool.read(path)
         except TooSmallError as error:
             tqdm.write(f"passed over: {error}", file=sys.stderr)
+            continue
+        if how != "correct" or _all_right(photograph, unit, networks):
+            yield photograph
 
 
 def _all_right(photograph: Photograph, unit: StudyUnit, networks: dict[str, Classifier]) -> bool:
@@ -152,15 +165,41 @@ def is_right(classifier: Classifier, unit: StudyUnit, pixels: Tensor) -> bool:
     return int(logits.argmax()) == unit.unit.index
 
 
-def _most_active(
-    photographs: Sequence[Photograph], unit: StudyUnit, networks: dict[str, Classifier]
-) -> list[Photograph]:
-    if not photographs:
+def _most_active_first(
+    pool: Pool,
+    units: Sequence[StudyUnit],
+    files: dict[str, list[Path]],
+    networks: dict[str, Classifier],
+    progress: bool,
+) -> dict[str, list[Path]]:
+    """One pass over the folder, whatever the number of units; no pixels are kept."""
+    owners: dict[Path, list[StudyUnit]] = {}
+    for unit in units:
+        for path in files[unit.key]:
+            owners.setdefault(path, []).append(unit)
+    found: dict[str, list[Path]] = {unit.key: [] for unit in units}
+    answers: dict[str, list[list[float]]] = {unit.key: [] for unit in units}
+    bar = tqdm(sorted(owners), desc="ranking photographs", unit="image", disable=not progress)
+    for path in bar:
+        try:
+            pixels = pool.read(path).pixels
+        except TooSmallError as error:
+            tqdm.write(f"passed over: {error}", file=sys.stderr)
+            continue
+        its_answers = [
+            answers_of(classifier, [unit.objective for unit in owners[path]], pixels[None])[:, 0]
+            for classifier in networks.values()
+        ]
+        for unit, by_network in zip(owners[path], torch.stack(its_answers, 1), strict=True):
+            found[unit.key].append(path)
+            answers[unit.key].append(by_network.tolist())
+    return {key: _by_score(found[key], torch.tensor(answers[key])) for key in found}
+
+
+def _by_score(paths: list[Path], answers: Tensor) -> list[Path]:
+    """Files by the sum of their standardised answers (files, networks), highest first."""
+    if not paths:
         return []
-    score = torch.zeros(len(photographs))
-    for classifier in networks.values():
-        answers = torch.cat(
-            [activations(classifier, unit.objective, one.pixels[None]) for one in photographs]
-        )
-        score += (answers - answers.mean()) / answers.std().clamp(min=1e-12)
-    return [photographs[int(at)] for at in score.argsort(descending=True, stable=True)]
+    spread = answers.std(0, correction=0).clamp(min=1e-12)
+    score = ((answers - answers.mean(0)) / spread).sum(1)
+    return [paths[int(at)] for at in score.argsort(descending=True, stable=True)]

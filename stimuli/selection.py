@@ -14,7 +14,7 @@ from maco.files import digest
 from maco.images import encode_png
 from stimuli.draft import Draft
 from stimuli.occlusion import ActivationMap
-from stimuli.photographs import Photograph, Pool, candidates
+from stimuli.photographs import Photograph, Pool, candidates, order_files
 from stimuli.queries import NoPairError
 from stimuli.study import StudyConfig
 from stimuli.sweeps import Sweeps
@@ -38,7 +38,13 @@ def open_pool(config: StudyConfig, images: Path | None, slots: Sequence[Slot]) -
 
 
 def fill_slots(
-    config: StudyConfig, slots: Sequence[Slot], pool: Pool, sweeps: Sweeps, draft: Draft
+    config: StudyConfig,
+    slots: Sequence[Slot],
+    pool: Pool,
+    sweeps: Sweeps,
+    draft: Draft,
+    *,
+    progress: bool = False,
 ) -> list[Filled]:
     """Every slot with its photograph and maps, in the order of the slots; no photograph twice.
 
@@ -49,14 +55,16 @@ def fill_slots(
     uses: dict[tuple[str, int], list[Slot]] = {}
     for slot in slots:
         uses.setdefault(slot.photo, []).append(slot)
-    waiting: dict[str, Iterator[Photograph]] = {}
+    how = config.base_images.choose
+    units = {slot.unit.key: slot.unit for slot in slots}
+    files = order_files(pool, list(units.values()), how, sweeps.networks, rng, progress=progress)
+    waiting = {
+        key: candidates(pool, files[key], unit, how, sweeps.networks) for key, unit in units.items()
+    }
     taken: set[str] = set()
     filled: dict[Slot, Filled] = {}
     for own in uses.values():
         unit = own[0].unit
-        if unit.key not in waiting:
-            how = config.base_images.choose
-            waiting[unit.key] = candidates(pool, unit, how, sweeps.networks, rng)
         free = (one for one in waiting[unit.key] if _pixels_digest(one) not in taken)
         photograph, maps = _first_fit(config, own, free, sweeps, pool)
         taken.add(_pixels_digest(photograph))

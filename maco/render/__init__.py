@@ -165,6 +165,8 @@ class _Reader:
             for unit, own in self._units(start, len(part)):
                 activations = {layer: value[own].float() for layer, value in read.items()}
                 sums.append(self.objectives[unit](activations).sum() / self.count)
+                if not sums[-1].requires_grad:
+                    raise RenderError(f"{self.names[unit]} does not depend on the image")
                 values[unit] += sums[-1].detach()
             gradients.append(torch.autograd.grad(torch.stack(sums).sum(), part)[0])
         return values, torch.cat(gradients)

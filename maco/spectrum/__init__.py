@@ -28,6 +28,8 @@ _SIDE_STEP_PX = 32  # images are cut to a multiple of this, so that few table si
 # halves the resolution of colour, and its roll-off begins at a sixteenth (docs/method.md).
 _TRUSTED = (3 / 8, 1 / 16, 1 / 16)
 
+_NO_WAVE = 1e-9  # an amplitude that rounding alone would give
+
 
 @dataclass(frozen=True)
 class Spectrum:
@@ -157,7 +159,13 @@ def estimate(photographs: Iterable[Tensor], *, size_px: int = 512, source: str =
         raise ValueError("a spectrum needs at least one photograph")
     count = sum(table.count for table in tables.values())
     mean = sum(table.mean for table in tables.values()) / count
-    return Spectrum(_join(tables).float(), torch.as_tensor(mean).float(), count, source)
+    amplitude = _join(tables)
+    if bool((amplitude.flatten(1)[:, 1:] < _NO_WAVE).any()):
+        raise ValueError(
+            f"{count} photographs without contrast at some frequencies (plain, black or drawn"
+            " images) have no natural spectrum: measure photographs"
+        )
+    return Spectrum(amplitude.float(), torch.as_tensor(mean).float(), count, source)
 
 
 class _Sum:

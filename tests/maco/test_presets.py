@@ -93,3 +93,12 @@ def test_unknown_presets_and_fields_are_answered_with_the_known_ones():
 def test_values_outside_what_is_allowed(field, value):
     with pytest.raises(ValueError, match=field):
         find_preset("paper", **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("preset", "field", "value"),
+    [("lucid", "crop_side", 0.5), ("cbr", "noise_uniform", 0.2), ("cbr", "to_pixels", "sigmoid")],
+)
+def test_a_field_that_would_change_nothing_is_refused(preset, field, value):
+    with pytest.raises(ValueError, match=f"{field} has no effect here"):
+        find_preset(preset, **{field: value})

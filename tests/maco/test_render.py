@@ -281,3 +281,15 @@ def test_a_learning_rate_that_falls_ends_in_small_steps(tiny):
         return (last - first).abs().mean()
 
     assert 0 < way("cosine") < 0.9 * way("constant")
+
+
+def test_an_objective_that_does_not_see_the_image():
+    class Deaf(torch.nn.Module):
+        def forward(self, images):
+            return torch.ones(len(images), 2) + 0 * self.bias
+
+        bias = torch.zeros(2)
+
+    deaf = Classifier(Deaf(), name="deaf", input_size_px=24)
+    with pytest.raises(RenderError, match=r"logit\(1\) of deaf does not depend on the image"):
+        render(deaf, logit(1), **QUICK)

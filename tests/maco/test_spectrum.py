@@ -140,9 +140,17 @@ def test_larger_images_come_down_and_keep_their_coarse_waves():
     assert ((ratio - 1).abs() < 0.03).all()
 
 
-@pytest.mark.parametrize("photographs", [[], [torch.zeros(3, 31, 200)]])
-def test_nothing_to_measure(photographs):
-    with pytest.raises(ValueError, match=r"at least one photograph|200 x 31 px is too small"):
+@pytest.mark.parametrize(
+    ("photographs", "message"),
+    [
+        ([], "at least one photograph"),
+        ([torch.zeros(3, 31, 200)], "200 x 31 px is too small"),
+        ([torch.zeros(3, 64, 64)], "1 photographs without contrast"),
+        ([torch.full((3, 64, 64), 0.37)] * 2, "2 photographs without contrast"),
+    ],
+)
+def test_nothing_to_measure(photographs, message):
+    with pytest.raises(ValueError, match=message):
         estimate(photographs)
 
 

@@ -304,6 +304,11 @@ def refusal(study: Path, *options: str) -> str:
         ("[0, 3]", '[0, "ladybrid"]', "has no class 'ladybrid'"),
         ("[0, 3]", "[0, 44]", "has no class 44: 0 to 9"),
         ('preset = "lucid"', 'preset = "lucidd"', "nearest: lucid"),
+        (
+            'preset = "lucid"',
+            'preset = "lucid"\ncrop_side = 0.5',
+            "conditions.olah: crop_side has no",
+        ),
         ("per_trial = 2", "per_trial = 0", "references.per_trial = 0"),
     ],
 )

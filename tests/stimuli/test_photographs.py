@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from maco.images import ImageError
-from stimuli.photographs import Pool, candidates, is_right
+from stimuli.photographs import Pool, candidates, is_right, order_files
 from stimuli.study_tables import Channel
 from stimuli.units import find_unit
 
@@ -39,9 +39,9 @@ def choose(folder, red_detector):
     unit = find_unit("red", networks)
 
     def choose(how, *, seed=0, pool=None):
-        chosen = candidates(
-            pool or Pool(folder, None, SIDE_PX), unit, how, networks, np.random.default_rng(seed)
-        )
+        pool = pool or Pool(folder, None, SIDE_PX)
+        files = order_files(pool, [unit], how, networks, np.random.default_rng(seed))
+        chosen = candidates(pool, files[unit.key], unit, how, networks)
         return [photograph.source for photograph in chosen]
 
     return choose
@@ -92,11 +92,24 @@ def test_a_class_without_images_is_named(choose, folder, red_detector):
 
 
 def test_channels_draw_from_the_whole_folder(folder, red_detector):
-    unit = find_unit(Channel(layer="answers", index=0), {"red": red_detector})
-    pool = Pool(folder, None, SIDE_PX)
     networks = {"red": red_detector}
-    chosen = candidates(pool, unit, "activation", networks, np.random.default_rng(0))
-    assert {photograph.source.split("/")[0] for photograph in chosen} == {"red", "not"}
+    units = [find_unit(Channel(layer="answers", index=at), networks) for at in (0, 1)]
+    pool = Pool(folder, None, SIDE_PX)
+    files = order_files(pool, units, "activation", networks, np.random.default_rng(0))
+    red, other = (files[unit.key] for unit in units)
+    assert {path.parent.name for path in red} == {"red", "not"}
+    assert red[0] == folder / "red" / "4.png"
+    assert other[0].name == "0.png" and sorted(other) == sorted(red)
+
+
+def test_ranking_reads_each_photograph_once_and_keeps_none(folder, red_detector, monkeypatch):
+    networks = {"red": red_detector}
+    units = [find_unit(Channel(layer="answers", index=at), networks) for at in (0, 1)]
+    pool = Pool(folder, None, SIDE_PX)
+    reads, read = [], pool.read
+    monkeypatch.setattr(pool, "read", lambda path: reads.append(path) or read(path))
+    order_files(pool, units, "activation", networks, np.random.default_rng(0))
+    assert sorted(reads) == pool.all_files()
 
 
 def test_the_central_square_at_the_study_size(tmp_path):
