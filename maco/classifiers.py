@@ -120,6 +120,13 @@ class Classifier:
         """How many images at once are fastest: on a CPU, what its caches hold of a network."""
         return 16 if self.device.type == "cpu" else 256
 
+    @property
+    def half_precision(self) -> bool:
+        """Whether the device multiplies bfloat16 matrices in hardware: GPUs, and CPUs with AMX."""
+        if self.device.type == "cpu":
+            return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16"))
+        return self.device.type == "cuda"
+
     def read(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Activations of some layers, by module name, for images (n, 3, h, w) in [0, 1].
 

@@ -52,6 +52,8 @@ class Preset:
     schedule "constant" or "cosine" (to 0 at the last step).
     crops and the fields after it: `transforms.CropAndNoise`; robustness: `transforms.Robustness`
     instead, with `crops` views a step. to_pixels and standardise: MACO only.
+    precision: "auto" lets the network compute in bfloat16 where the device has it in hardware (all
+    else is float32); "float32" never does.
     """
 
     parameterization: str = "maco"
@@ -70,6 +72,7 @@ class Preset:
     crop_centre_sd: float = 0.15
     noise_uniform: float = 0.1
     noise_normal: float = 0.0
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         choices = {
@@ -77,6 +80,7 @@ class Preset:
             "optimizer": ("nadam", "adam"),
             "schedule": ("constant", "cosine"),
             "to_pixels": tuple(PIXEL_MAPS),
+            "precision": ("auto", "float32"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

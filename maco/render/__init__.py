@@ -56,7 +56,7 @@ def render(
     parameterization = preset.parameters(spectrum)
     transform = preset.transform()
     ascent = _Ascent(parameterization.initial(generators), preset)
-    reader = _Reader(classifier, objectives, transform.count, memory_gib)
+    reader = _Reader(classifier, objectives, preset, memory_gib)
     trace = []
     sensitivity: Tensor | float = 0.0
     with _counter(progress, preset.steps, len(objectives)) as count:
@@ -140,14 +140,19 @@ class _Ascent:
 
 
 class _Reader:
-    """Values and gradients of the objectives, `count` views each, in parts that fit in memory."""
+    """Values and gradients of the objectives, `crops` views each, in parts that fit in memory."""
 
     def __init__(
-        self, classifier: Classifier, objectives: Sequence[Objective], count: int, memory_gib: float
+        self,
+        classifier: Classifier,
+        objectives: Sequence[Objective],
+        preset: Preset,
+        memory_gib: float,
     ) -> None:
         self.classifier = classifier
         self.objectives = objectives
-        self.count = count
+        self.count = preset.crops
+        self.half = preset.precision == "auto" and classifier.half_precision
         self.layers = frozenset().union(*(objective.layers for objective in objectives))
         self.names = [f"{objective!r} of {classifier.name}" for objective in objectives]
         fitting = int(memory_gib * 2**30 / self._bytes_per_view())
@@ -184,8 +189,8 @@ class _Reader:
             raise RenderError(f"{self.names[unit]} is {float(values[unit])} at step {step}")
 
     def _precision(self) -> AbstractContextManager[Any]:
-        if self.classifier.device.type == "cuda":
-            return torch.autocast("cuda", torch.bfloat16)
+        if self.half:
+            return torch.autocast(self.classifier.device.type, torch.bfloat16)
         return nullcontext()
 
     def _bytes_per_view(self) -> int:

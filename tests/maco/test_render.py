@@ -25,7 +25,7 @@ from maco import (
 )
 from maco.objectives import Term
 
-QUICK = {"steps": 5, "size_px": 40, "crops": 3, "progress": False}
+QUICK = {"steps": 5, "size_px": 40, "crops": 3, "precision": "float32", "progress": False}
 
 
 def ask(measure, name="asked"):
@@ -293,3 +293,16 @@ def test_an_objective_that_does_not_see_the_image():
     deaf = Classifier(Deaf(), name="deaf", input_size_px=24)
     with pytest.raises(RenderError, match=r"logit\(1\) of deaf does not depend on the image"):
         render(deaf, logit(1), **QUICK)
+
+
+def test_half_precision_asks_the_same_of_the_image(tiny, monkeypatch):
+    """The network's answers and gradients in bfloat16: a rounding, not another objective."""
+    [exact] = render(tiny, logit(2), **QUICK)
+    monkeypatch.setattr(Classifier, "half_precision", True)
+    [again] = render(tiny, logit(2), **QUICK)
+    assert torch.equal(again.image, exact.image)  # not where float32 is asked for
+    [half] = render(tiny, logit(2), **{**QUICK, "precision": "auto"})
+    assert half.trace.dtype == half.image.dtype == torch.float32
+    torch.testing.assert_close(half.trace[0], exact.trace[0], rtol=0.05, atol=0.02)
+    assert not torch.equal(half.image, exact.image)
+    assert half.trace[-1] > half.trace[0]
