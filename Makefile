@@ -1,4 +1,5 @@
 # make study   render the embedded demo study
+# make serve   the demo study on this computer, with a link to try it
 # make test    every test        make lint   ruff and mypy
 # make bench   the tables of the README's performance section
 # make lock    pin the dependencies anew
@@ -6,8 +7,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= stimuli/studies/demo.toml
 OUT ?= studies/demo
+PORT ?= 5000
 
-.PHONY: setup study test lint bench lock clean
+.PHONY: setup study serve test lint bench lock clean
 
 setup: .venv/ready
 
@@ -21,6 +23,10 @@ setup: .venv/ready
 
 study: setup
 	$(BIN)/python -m stimuli.build $(STUDY) --out $(OUT)
+
+serve: setup
+	@test -f $(OUT)/study.json || $(MAKE) study
+	STUDY=$(OUT) $(BIN)/flask --app experiment_server serve --port $(PORT)
 
 test: setup
 	$(BIN)/python -m pytest
@@ -47,4 +53,4 @@ lock: setup
 	  --generate-hashes --no-header --no-annotate --output-file requirements.lock
 
 clean:
-	rm -rf .venv studies/demo studies/demo.partial
+	rm -rf .venv studies/demo studies/demo.partial instance

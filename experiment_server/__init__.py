@@ -1,1 +1,104 @@
-"""Runs a study bundle with participants: the Flask application (to come)."""
+"""Runs a study bundle with participants: the Flask application.
+
+    STUDY=studies/demo flask --app experiment_server run
+    gunicorn --threads 8 "experiment_server:create_app()"
+
+`create_app` reads the environment (see `config.py`), checks the bundle and the database, and joins
+the blueprints. Everything a participant or a researcher meets is in one of those.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from experiment_server.admin import admin
+from experiment_server.bundle import Bundle
+from experiment_server.commands import COMMANDS
+from experiment_server.config import Config, ConfigError, read_config
+from experiment_server.database import Database, DatabaseError
+from experiment_server.entry import entry
+from experiment_server.experiment import KEY, Experiment, utc_now
+from experiment_server.failures import register_failures
+from experiment_server.health import health
+from experiment_server.models import StudyState
+from experiment_server.prolific import prolific
+from experiment_server.security import protect
+from experiment_server.task import task
+
+__all__ = ["create_app"]
+
+
+def create_app(config: Config | None = None, *, now: Callable[[], datetime] = utc_now) -> Flask:
+    """The application for a configuration; by default, that of the environment.
+
+    Raises ValueError, ConfigError or DatabaseError with one line that says what to do. Under the
+    `flask` command the line is printed and the command ends.
+    """
+    try:
+        return _create_app(config or read_config(), now)
+    except (ValueError, DatabaseError) as error:
+        if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
+            raise
+        sys.exit(f"Error: {error}")
+
+
+def _create_app(config: Config, now: Callable[[], datetime]) -> Flask:
+    bundle = Bundle(config.study)
+    database = Database(config.database_url)
+    running = Experiment(config, bundle, database, now, _earlier_people(config))
+    for name in running.conditions:
+        if name not in bundle.study.conditions:
+            known = ", ".join(bundle.study.conditions)
+            raise ConfigError(f"recruitment.conditions: {name!r} is none of the study's: {known}")
+    database.prepare()
+    _claim(database, bundle)
+    app = Flask(__name__)
+    app.logger.setLevel(logging.INFO)
+    app.extensions[KEY] = running
+    if config.proxies:
+        hops = config.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops)  # type: ignore[method-assign]
+    protect(app, config)
+    register_failures(app)
+    for blueprint in (entry, task, prolific, admin, health):
+        app.register_blueprint(blueprint)
+    for command in COMMANDS:
+        app.cli.add_command(command)
+    return app
+
+
+def _claim(database: Database, bundle: Bundle) -> None:
+    """Marks a new database as this study's; DatabaseError if it is another's."""
+    with database.write() as session:
+        state = session.scalars(select(StudyState)).one_or_none()
+        if state is None:
+            session.add(
+                StudyState(id=1, name=bundle.study.name, digest=bundle.digest, recruiting=True)
+            )
+        elif state.digest != bundle.digest:
+            raise DatabaseError(
+                f"the database {database.place} belongs to the study {state.name!r} with digest"
+                f" {state.digest[:12]}, and {bundle.folder} is {bundle.study.name!r} with"
+                f" {bundle.digest[:12]}: give each study (and each build of it) its own database"
+            )
+
+
+def _earlier_people(config: Config) -> frozenset[str]:
+    keys: set[str] = set()
+    for path in config.settings.recruitment.other_studies:
+        try:
+            keys |= set(Path(path).read_text(encoding="utf-8").split())
+        except OSError as error:
+            raise ConfigError(
+                f"recruitment.other_studies: {path} cannot be read ({error.strerror})"
+            ) from error
+    return frozenset(keys)

@@ -124,7 +124,9 @@ class Classifier:
     def half_precision(self) -> bool:
         """Whether the device multiplies bfloat16 matrices in hardware: GPUs, and CPUs with AMX."""
         if self.device.type == "cpu":
-            return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16"))
+            # Older versions of torch cannot be asked.
+            capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", lambda: {})()
+            return bool(capabilities.get("amx_bf16"))
         return self.device.type == "cuda"
 
     def read(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:

@@ -99,6 +99,12 @@ class Participant(Record):
     condition: Text | None = Field(description="Visualization dealt; empty if none was yet")
     list: Count | None = Field(description="Trial list dealt, index into `lists` from 0")
     outcome: Outcome = Field(description="How far the participant came")
+    late: int = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="1 if completed after the place had been dealt anew: kept, and not counted",
+    )
     started_at: AwareDatetime = Field(description="When the study was entered (ISO 8601)")
     finished_at: AwareDatetime | None = Field(description="When it was completed (ISO 8601)")
     duration_s: Amount | None = Field(

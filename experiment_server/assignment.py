@@ -1,0 +1,156 @@
+"""Who gets which condition and list: the least filled, decided by one at a time.
+
+A place is held by who completed the study, and by who is taking part and gave a sign of life
+lately. It is free again when somebody leaves, is sent away or falls silent; who falls silent and
+then finishes all the same gets the place back if it is still free, and is kept as `late` if not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from random import SystemRandom
+from typing import Any, TypeVar
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from experiment_server.experiment import Experiment
+from experiment_server.models import Participant, StudyState
+from experiment_server.participants import end, move
+
+_chance = SystemRandom()
+T = TypeVar("T")
+
+
+def lock(session: Session) -> StudyState:
+    """The study's one row; until the transaction ends nobody else deals."""
+    return session.scalars(select(StudyState).with_for_update()).one()
+
+
+def is_open(session: Session, experiment: Experiment) -> bool:
+    """Whether a new participant can be let in: recruiting, and not all places are spoken for."""
+    if not session.scalars(select(StudyState)).one().recruiting:
+        return False
+    target = experiment.settings.recruitment.target_per_condition
+    if target is None or experiment.settings.recruitment.pilot:
+        return True
+    waiting = select(func.count()).where(
+        Participant.kind == "real",
+        Participant.condition.is_(None),
+        Participant.outcome == "in_progress",
+        Participant.last_seen_at >= _cutoff(experiment),
+    )
+    held = places_held(session, experiment, "real")
+    spoken_for = sum(held[name] for name in experiment.conditions)
+    undealt = session.execute(waiting).scalar_one()
+    return spoken_for + undealt < target * len(experiment.conditions)
+
+
+def deal(session: Session, experiment: Experiment, participant: Participant) -> None:
+    """Gives a participant condition and list, unless they were given before."""
+    lock(session)
+    if participant.condition is not None:
+        return
+    _free_the_silent(session, experiment)
+    kind = participant.kind
+    condition = _least(experiment.conditions, places_held(session, experiment, kind))
+    lists = range(len(experiment.bundle.study.lists))
+    list_index = _least(lists, _lists_held(session, experiment, kind, condition))
+    participant.condition, participant.list_index = condition, list_index
+    participant.dealt_at = experiment.now()
+
+
+def complete(session: Session, experiment: Experiment, participant: Participant) -> None:
+    """Marks a participant as completed; `late` if the place was given away meanwhile."""
+    lock(session)
+    now = experiment.now()
+    if participant.slot_freed_at is not None:
+        held = places_held(session, experiment, participant.kind)
+        participant.late = not _has_room(experiment, held, str(participant.condition))
+        participant.slot_freed_at = participant.slot_freed_at if participant.late else None
+    participant.outcome = "completed"
+    participant.finished_at = now
+    move(participant, "debrief", now)
+
+
+def free_slot(participant: Participant, outcome: str, now: datetime) -> None:
+    """Ends the study of someone who returned the submission or ran out of time, at Prolific.
+
+    Who is at it still is sent to the last page; who had completed and then returned is kept, as
+    `returned`, and no longer counts. Other endings stand.
+    """
+    if participant.outcome == "in_progress":
+        end(participant, outcome, now)
+    elif participant.outcome == "completed" and outcome == "returned":
+        participant.outcome = outcome
+        participant.slot_freed_at = now
+
+
+def places_held(session: Session, experiment: Experiment, kind: str) -> Counter[str]:
+    """Condition -> places held by participants of a kind."""
+    query = (
+        select(Participant.condition, func.count())
+        .where(Participant.kind == kind, Participant.condition.is_not(None), _holds(experiment))
+        .group_by(Participant.condition)
+    )
+    return Counter({str(name): count for name, count in session.execute(query)})
+
+
+def _lists_held(
+    session: Session, experiment: Experiment, kind: str, condition: str
+) -> Counter[int]:
+    query = (
+        select(Participant.list_index, func.count())
+        .where(Participant.kind == kind, Participant.condition == condition, _holds(experiment))
+        .group_by(Participant.list_index)
+    )
+    return Counter({index: count for index, count in session.execute(query) if index is not None})
+
+
+def _holds(experiment: Experiment) -> Any:
+    return or_(
+        and_(Participant.outcome == "completed", Participant.late.is_(False)),
+        and_(
+            Participant.outcome == "in_progress",
+            Participant.slot_freed_at.is_(None),
+            Participant.last_seen_at >= _cutoff(experiment),
+        ),
+    )
+
+
+def _cutoff(experiment: Experiment) -> datetime:
+    silence = timedelta(minutes=experiment.settings.recruitment.stale_after_min)
+    return experiment.now() - silence
+
+
+def _free_the_silent(session: Session, experiment: Experiment) -> None:
+    silent = (
+        select(Participant)
+        .where(
+            Participant.outcome == "in_progress",
+            Participant.condition.is_not(None),
+            Participant.slot_freed_at.is_(None),
+            Participant.last_seen_at < _cutoff(experiment),
+        )
+        # Whose row somebody else has locked is not silent; waiting for it could be for ever, since
+        # that somebody may be waiting for the study's row.
+        .with_for_update(skip_locked=True)
+    )
+    for participant in session.scalars(silent):
+        participant.slot_freed_at = experiment.now()
+
+
+def _has_room(experiment: Experiment, held: Counter[str], condition: str) -> bool:
+    target = experiment.settings.recruitment.target_per_condition
+    if target is not None:
+        return held[condition] < target
+    return held[condition] <= min(held[name] for name in experiment.conditions)
+
+
+def _least(choices: Iterable[T], held: Counter[T]) -> T:
+    """One of the least filled, by chance."""
+    choices = list(choices)
+    fewest = min(held[choice] for choice in choices)
+    return _chance.choice([choice for choice in choices if held[choice] == fewest])

@@ -1,0 +1,261 @@
+"""Backups of the database while it is in use, and their way back.
+
+A backup is one file with its SHA-256 beside it. It holds everything, Prolific ids too: only the
+account that runs the server may read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import click
+from alembic.script import ScriptDirectory
+from flask.cli import with_appcontext
+from sqlalchemy import URL, inspect
+
+from experiment_server.audit import record
+from experiment_server.database import MIGRATIONS, Database, DatabaseError
+from experiment_server.experiment import Experiment, experiment
+from experiment_server.models import Backup
+
+FOLDER = "backups"  # in the folder of the configuration's `data`
+SQLITE, POSTGRESQL = ".sqlite", ".pgdump"
+
+
+def backup(experiment: Experiment, folder: Path, actor: str = "command line") -> Path:
+    """Writes a backup of this moment into a folder; its path. Nobody has to wait meanwhile.
+
+    Raises DatabaseError if it cannot be made, or would be no good.
+    """
+    database, now = experiment.database, experiment.now()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ending = SQLITE if database.is_sqlite else POSTGRESQL
+    path = folder / f"study-{now:%Y%m%dT%H%M%S.%f}Z{ending}"
+    if path.exists():
+        raise DatabaseError(f"{path} exists: a backup of this very moment was made before")
+    draft = path.with_name(f".{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        (_copy_sqlite if database.is_sqlite else _dump_postgresql)(database.url, draft)
+        digest = _seal(draft, path)
+    except sqlite3.Error as error:
+        raise DatabaseError(f"the database {database.place} cannot be copied: {error}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    with database.write() as session:
+        session.add(Backup(at=now, path=str(path), digest=digest))
+        record(session, actor, "backup", {"file": path.name, "sha256": digest}, now)
+    return path
+
+
+def restore(path: Path, database_url: str, now: datetime, *, overwrite: bool = False) -> None:
+    """Fills a database from a backup. Stop the server first.
+
+    overwrite: also where there is one already; a SQLite file is kept, under another name.
+    Raises DatabaseError if the backup was changed, is of a schema that this program does not know,
+    or is of the other kind of database.
+    """
+    database = Database(database_url)
+    expected = SQLITE if database.is_sqlite else POSTGRESQL
+    if path.suffix != expected:
+        raise DatabaseError(f"{path}: a backup for {database.place} ends in {expected}")
+    _verify_digest(path)
+    _verify_schema(path, _schema_sqlite(path) if database.is_sqlite else _schema_postgresql(path))
+    try:
+        (_restore_sqlite if database.is_sqlite else _restore_postgresql)(path, database, overwrite)
+        database.migrate()
+        with database.write() as session:
+            record(session, "command line", "restore", {"file": path.name}, now)
+    except sqlite3.Error as error:
+        raise DatabaseError(f"{database.place} cannot be written: {error}") from error
+    finally:
+        database.engine.dispose()
+
+
+def _seal(draft: Path, path: Path) -> str:
+    """Gives a finished backup its name, and writes its digest beside it."""
+    with draft.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    seal = _seal_of(path)
+    seal.touch(mode=0o600)
+    seal.write_text(f"{digest}  {path.name}\n", encoding="utf-8")  # as `sha256sum --check` reads
+    draft.rename(path)
+    return digest
+
+
+def _seal_of(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _verify_digest(path: Path) -> None:
+    try:
+        expected = _seal_of(path).read_text(encoding="utf-8").split()[0]
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, IndexError) as error:
+        raise DatabaseError(f"{path}: the backup and its .sha256 must both be there") from error
+    if found != expected:
+        raise DatabaseError(f"{path}: SHA-256 is {found}, and was {expected} when it was made")
+
+
+def _verify_schema(path: Path, version: str | None) -> None:
+    known = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
+    if version not in known:
+        raise DatabaseError(
+            f"{path}: the backup is of schema version {version}, which this program does not know"
+            f" (it knows {', '.join(known)}): restore it with the program that made it"
+        )
+
+
+def _copy_sqlite(url: URL, draft: Path) -> None:
+    with (
+        closing(sqlite3.connect(f"file:{quote(str(url.database))}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(draft)) as target,
+    ):
+        source.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")  # one file, with no second beside it
+        [answer] = target.execute("PRAGMA integrity_check(1)").fetchone()
+    if answer != "ok":
+        raise DatabaseError(f"the database {url.database} is damaged: {answer}")
+
+
+def _schema_sqlite(path: Path) -> str | None:
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as source:
+        try:
+            [version] = source.execute("SELECT version_num FROM alembic_version").fetchone()
+        except (sqlite3.DatabaseError, TypeError):
+            return None
+    return str(version)
+
+
+def _restore_sqlite(path: Path, database: Database, overwrite: bool) -> None:
+    target = Path(str(database.url.database))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not _is_empty(target):
+        _refuse_unless(overwrite, database)
+        _set_aside(target)
+    target.unlink(missing_ok=True)
+    target.touch(mode=0o600)
+    with (
+        closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(target)) as restored,
+    ):
+        source.backup(restored)
+
+
+def _is_empty(target: Path) -> bool:
+    if not target.exists():
+        return True
+    with closing(sqlite3.connect(target)) as connection:
+        try:
+            return connection.execute("SELECT * FROM sqlite_master").fetchone() is None
+        except sqlite3.DatabaseError:
+            return False
+
+
+def _set_aside(target: Path) -> None:
+    """Renames a database, damaged or not; DatabaseError if a server is using it."""
+    with closing(sqlite3.connect(target, timeout=1)) as connection:
+        try:
+            connection.execute("PRAGMA journal_mode = DELETE")  # needs to be alone with the file
+        except sqlite3.OperationalError as error:
+            raise DatabaseError(f"{target} is in use ({error}): stop the server first") from error
+        except sqlite3.DatabaseError:
+            pass  # damaged beyond opening: it is kept as it is
+    number = 1
+    while (aside := target.with_name(f"{target.name}.replaced-{number}")).exists():
+        number += 1
+    for ending in ("", "-wal", "-shm"):
+        found = target.with_name(target.name + ending)
+        if found.exists():
+            found.rename(aside.with_name(aside.name + ending))
+
+
+def _refuse_unless(overwrite: bool, database: Database) -> None:
+    if not overwrite:
+        raise DatabaseError(
+            f"the database {database.place} is not empty: give --overwrite to put the backup in"
+            " its place"
+        )
+
+
+def _dump_postgresql(url: URL, draft: Path) -> None:
+    _call("pg_dump", url, "--format=custom", "--no-owner", f"--file={draft}")
+    _call("pg_restore", None, f"--file={os.devnull}", str(draft))  # reads all of it
+
+
+def _schema_postgresql(path: Path) -> str | None:
+    sql = _call("pg_restore", None, "--data-only", "--table=alembic_version", "--file=-", str(path))
+    found = re.search(r"^COPY \S*alembic_version .*\n(\S+)$", sql, re.MULTILINE)
+    return found.group(1) if found else None
+
+
+def _restore_postgresql(path: Path, database: Database, overwrite: bool) -> None:
+    with database.engine.connect() as connection:
+        if inspect(connection).get_table_names():
+            _refuse_unless(overwrite, database)
+        others = connection.exec_driver_sql(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).scalar_one()
+    database.engine.dispose()
+    if others:
+        raise DatabaseError(f"{database.place} is in use by {others} others: stop the server first")
+    options = ["--no-owner", "--exit-on-error", "--single-transaction"]
+    _call("pg_restore", database.url, *options, "--clean", "--if-exists", str(path))
+
+
+def _call(program: str, url: URL | None, *options: str) -> str:
+    """What a program of PostgreSQL's prints. Its password goes by the environment, not by `ps`."""
+    found = shutil.which(program)
+    if found is None:
+        raise DatabaseError(f"{program} is not on PATH: install PostgreSQL's client programs")
+    command, environment = [found, *options], dict(os.environ)
+    if url is not None:
+        open_url = url.set(drivername="postgresql", password=None)
+        command.append(f"--dbname={open_url.render_as_string(hide_password=False)}")
+        if url.password:
+            environment["PGPASSWORD"] = str(url.password)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        problem = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[0]
+        raise DatabaseError(f"{program} failed: {problem}")
+    return done.stdout
+
+
+@click.command("backup")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="[DATA/backups]")
+@with_appcontext
+def backup_command(out: Path | None) -> None:
+    """Backs the database up while the server runs. The file holds Prolific ids."""
+    try:
+        path = backup(experiment(), out or experiment().config.data / FOLDER)
+    except (DatabaseError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB, digest beside it")
+
+
+@click.command("restore")
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--overwrite", is_flag=True, help="Also where there is a database already.")
+@with_appcontext
+def restore_command(path: Path, overwrite: bool) -> None:
+    """Fills the database of DATABASE_URL from a backup. Stop the server first."""
+    running = experiment()
+    running.database.engine.dispose()
+    try:
+        restore(path, running.config.database_url, running.now(), overwrite=overwrite)
+    except (DatabaseError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"restored from {path}")

@@ -1,0 +1,131 @@
+"""A browser's requests, as bots make them: tried again when the server says so, and timed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import statistics
+import time
+from collections import Counter, defaultdict
+from typing import Any
+
+import httpx
+
+PARALLEL = 6  # connections to one server, as in browsers
+PATIENCE_S = 60.0  # after so long without an answer a bot gives up
+_CSRF = re.compile(r'name="csrf-token" content="([^"]+)"')
+_MEANS_LATER = {429, 503}
+
+
+class NoAnswerError(RuntimeError):
+    """The server did not answer for PATIENCE_S."""
+
+
+class Traffic:
+    """What all browsers together met: times in ms by address, and what went wrong."""
+
+    def __init__(self) -> None:
+        self.times_ms: defaultdict[str, list[float]] = defaultdict(list)
+        self.busy: Counter[str] = Counter()  # 429 and 503, by address
+        self.broken_connections = 0
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Address -> count, median, p95, p99 and max of its times in ms; `all` is over all."""
+        everything = [one for times in self.times_ms.values() for one in times]
+        named = {**dict(sorted(self.times_ms.items())), "all": everything}
+        return {address: _summarize(times) for address, times in named.items() if times}
+
+
+def _summarize(times_ms: list[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(times_ms * 2, n=100, method="inclusive")
+    figures = {"median": cuts[49], "p95": cuts[94], "p99": cuts[98], "max": max(times_ms)}
+    return {"count": len(times_ms), **{name: round(value, 1) for name, value in figures.items()}}
+
+
+class Browser:
+    """One participant's browser: its own cookies and connections, and the CSRF token it read.
+
+    address: what it says in X-Forwarded-For; heard only by a server that believes a proxy.
+    """
+
+    def __init__(self, url: str, traffic: Traffic, tls: ssl.SSLContext, address: str) -> None:
+        self.url = url.rstrip("/")
+        self.traffic = traffic
+        self.tls = tls
+        self.address = address
+        self.csrf = ""
+        self.turns = asyncio.Semaphore(PARALLEL)
+        self.client = self._new_client()
+
+    def _new_client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self.url,
+            verify=self.tls,
+            timeout=PATIENCE_S,
+            trust_env=False,
+            headers={"X-Forwarded-For": self.address},
+            limits=httpx.Limits(max_connections=PARALLEL),
+        )
+
+    async def close(self) -> None:
+        """Ends its connections."""
+        await self.client.aclose()
+
+    async def replace(self) -> None:
+        """Another browser in its place: no cookies."""
+        await self.close()
+        self.client = self._new_client()
+
+    async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """One request, tried again after a broken connection, 429 or 503.
+
+        Raises NoAnswerError after PATIENCE_S.
+        """
+        address = f"{method} {_address(path)}"
+        started = time.monotonic()
+        for attempt in range(1000):
+            wait_s: float = min(0.1 * 2**attempt, 2.0)
+            try:
+                answer = await self._timed(address, method, path, **options)
+            except httpx.TransportError:
+                self.traffic.broken_connections += 1
+            else:
+                if answer.status_code not in _MEANS_LATER:
+                    return answer
+                self.traffic.busy[f"{answer.status_code} {address}"] += 1
+                wait_s = float(answer.headers.get("Retry-After", wait_s))
+            if time.monotonic() + wait_s > started + PATIENCE_S:
+                break
+            await asyncio.sleep(wait_s)
+        raise NoAnswerError(f"{address}: no answer within {PATIENCE_S:.0f} s")
+
+    async def _timed(self, address: str, method: str, path: str, **options: Any) -> httpx.Response:
+        async with self.turns:  # to wait for one's own connections is not the server's time
+            sent = time.perf_counter()
+            answer = await self.client.request(method, path, **options)
+            self.traffic.times_ms[address].append(1000 * (time.perf_counter() - sent))
+        return answer
+
+    async def page(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """A page, wherever it is redirected to; reads the CSRF token that it carries."""
+        answer = await self.send(method, path, **options)
+        while answer.is_redirect:
+            answer = await self.send("GET", answer.headers["Location"])
+        found = _CSRF.search(answer.text)
+        if found:
+            self.csrf = found.group(1)
+        return answer
+
+    async def hand_in(self, path: str, **form: str) -> httpx.Response:
+        """Posts a form; the page it leads to."""
+        return await self.page("POST", path, data={"csrf_token": self.csrf, **form})
+
+    async def post_json(self, path: str, body: Any) -> httpx.Response:
+        """Posts JSON, as the task's script does."""
+        return await self.send("POST", path, json=body, headers={"X-CSRFToken": self.csrf})
+
+
+def _address(path: str) -> str:
+    plain = path.split("?")[0]
+    return "/images/" if plain.startswith("/images/") else plain

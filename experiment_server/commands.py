@@ -1,0 +1,109 @@
+"""flask --app experiment_server ...: what a researcher does from the command line."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from urllib.parse import urlencode
+
+import click
+from flask.cli import with_appcontext
+from sqlalchemy import select
+
+from experiment_server.bots import bots_command
+from experiment_server.experiment import experiment
+from experiment_server.models import Participant
+from experiment_server.prolific_commands import prolific_cli
+from experiment_server.readiness import MARKS, inspect
+from experiment_server.researcher_commands import COMMANDS as RESEARCHER_COMMANDS
+
+PLACEHOLDERS = {
+    "PROLIFIC_PID": "{{%PROLIFIC_PID%}}",
+    "STUDY_ID": "{{%STUDY_ID%}}",
+    "SESSION_ID": "{{%SESSION_ID%}}",
+}
+
+
+@click.command("check")
+@with_appcontext
+def check_command() -> None:
+    """Is everything ready for real participants? Exit code 1 if something is missing."""
+    findings = inspect(experiment())
+    for finding in findings:
+        click.echo(f"{MARKS[finding.verdict]} {finding.topic}: {finding.sentence}")
+    missing = sum(finding.verdict == "missing" for finding in findings)
+    if missing:
+        raise click.ClickException(f"{missing} to mend before the study goes live")
+    click.echo("Ready for real participants.")
+
+
+@click.command("link")
+@click.option("--url", help="Address of the server, such as https://study.example.org.")
+@click.option("--try", "try_it", is_flag=True, help="A link with made-up ids, to open yourself.")
+@with_appcontext
+def link_command(url: str | None, try_it: bool) -> None:
+    """Prints the study URL to paste into Prolific, with its placeholders."""
+    audience = experiment().settings.prolific.audience
+    address = (url or audience or "").rstrip("/")
+    if not address:
+        raise click.ClickException("give --url, or set prolific.audience in the settings file")
+    click.echo(trial_link(address) if try_it else prolific_link(address))
+
+
+def prolific_link(address: str) -> str:
+    """The URL for Prolific's form; its braces and percent signs stay as they are."""
+    return f"{address}/?" + "&".join(f"{key}={mark}" for key, mark in PLACEHOLDERS.items())
+
+
+def trial_link(address: str) -> str:
+    """A URL with ids made up, as Prolific would fill them in."""
+    ids = {key: secrets.token_hex(12) for key in PLACEHOLDERS}
+    return f"{address}/?{urlencode(ids)}"
+
+
+@click.command("serve")
+@click.option("--port", default=5000, show_default=True)
+@click.option("--threads", default=8, show_default=True)
+@with_appcontext
+def serve_command(port: int, threads: int) -> None:
+    """Serves on this computer alone (127.0.0.1), and prints a link to try the study."""
+    from flask import current_app
+    from waitress import serve
+
+    address = f"http://127.0.0.1:{port}"
+    click.echo(f"The study {experiment().bundle.study.name!r} is at {address}")
+    click.echo(f"Try it as a participant: {trial_link(address)}")
+    click.echo(f"The dashboard: {address}/admin  (Ctrl-C ends the server)")
+    serve(current_app._get_current_object(), host="127.0.0.1", port=port, threads=threads)  # type: ignore[attr-defined]
+
+
+@click.command("migrate")
+@with_appcontext
+def migrate_command() -> None:
+    """Brings the database to this program's version; back it up first."""
+    experiment().database.migrate()
+    click.echo(f"{experiment().database.place} is up to date")
+
+
+@click.command("keys")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@with_appcontext
+def keys_command(out: Path) -> None:
+    """Writes keyed digests of all participants, for recruitment.other_studies of a later study."""
+    with experiment().database.read() as session:
+        query = select(Participant.person_key).where(Participant.kind != "preview")
+        keys = sorted(session.scalars(query))
+    out.write_text("".join(f"{key}\n" for key in keys), encoding="utf-8")
+    click.echo(f"{out}: {len(keys)} people")
+
+
+COMMANDS: tuple[click.Command, ...] = (
+    check_command,
+    link_command,
+    serve_command,
+    migrate_command,
+    keys_command,
+    bots_command,
+    prolific_cli,
+    *RESEARCHER_COMMANDS,
+)

@@ -1,0 +1,128 @@
+"""The database: SQLite in WAL mode, or PostgreSQL; transactions that are on disk when they end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+import alembic.config
+import alembic.script
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_MS = 20_000  # a writer waits for the writer before it
+
+
+class DatabaseError(RuntimeError):
+    """A database that cannot be used: says which, why, and what to do."""
+
+
+class Database:
+    """One engine, and the two ways to use it: `read` and `write`, each one transaction."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if not self.is_sqlite and self.url.get_backend_name() != "postgresql":
+            raise DatabaseError(f"DATABASE_URL {self.place}: sqlite:///FILE or postgresql://...")
+        if self.url.get_backend_name() == "postgresql":
+            self.url = self.url.set(drivername="postgresql+psycopg")
+        self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
+
+    @property
+    def place(self) -> str:
+        """Where it is, without any password."""
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that changes nothing."""
+        with Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that is committed, and on disk, when the block ends without an error.
+
+        On SQLite it takes the one write lock at its beginning, so what it reads stays true.
+        """
+        with (
+            Session(self.engine.execution_options(write=True), expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    def prepare(self) -> None:
+        """Makes the tables of a new database; DatabaseError if they are of another version."""
+        try:
+            with self.engine.connect() as connection:
+                empty = not inspect(connection).get_table_names()
+                version = MigrationContext.configure(connection).get_current_revision()
+        except (DBAPIError, OSError) as error:
+            cause = str(getattr(error, "orig", error)).splitlines()[0]
+            raise DatabaseError(f"the database {self.place} cannot be opened: {cause}") from error
+        if empty:
+            self.migrate()
+            return
+        known = [script.revision for script in _scripts().walk_revisions()]
+        if version == known[0]:
+            return
+        if version in known:
+            raise DatabaseError(
+                f"the database {self.place} is of an older version ({version}): back it up and run"
+                " flask --app experiment_server migrate"
+            )
+        raise DatabaseError(
+            f"the database {self.place} is of version {version}, which this program does not know:"
+            " it was made by a newer program, or is no database of it"
+        )
+
+    def migrate(self) -> None:
+        """Brings the tables to this program's version."""
+        with self.engine.execution_options(write=True).begin() as connection:
+            config = _alembic()
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "head")
+
+
+def _alembic() -> alembic.config.Config:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def _scripts() -> alembic.script.ScriptDirectory:
+    return alembic.script.ScriptDirectory.from_config(_alembic())
+
+
+def _sqlite(url: Any) -> Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"check_same_thread": False}, pool_size=16)
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        write = connection.get_execution_options().get("write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: Any) -> Engine:
+    return create_engine(url, pool_size=16, max_overflow=16, pool_pre_ping=True)

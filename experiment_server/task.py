@@ -1,0 +1,281 @@
+"""The task: trials out, responses in, and the images.
+
+A browser is told what to show and nothing of the answer. A response is committed before it is
+acknowledged; (participant, trial_index) is its key, so what is sent twice is stored once.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from flask import Blueprint, abort, current_app, jsonify, request
+from flask import session as cookie
+from flask.typing import ResponseReturnValue
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from experiment_server import participants
+from experiment_server.answers import Answer
+from experiment_server.experiment import Experiment, experiment
+from experiment_server.models import Login, Participant, Response
+from experiment_server.security import digest_token, limiter
+
+task = Blueprint("task", __name__)
+
+PRELOAD_LIMIT = 100_000  # characters of a browser's report on loading the images
+
+
+@task.get("/task/state")
+@limiter.limit("120 per minute")
+def state() -> ResponseReturnValue:
+    """The trials that are left of the block a participant is at."""
+    running = experiment()
+    with running.database.read() as session:
+        participant = participants.current(session)
+        if participant is None:
+            return _refused(401, "no_session")
+        if participants.is_over(participant):
+            return _refused(410, "ended")
+        if participant.stage not in {"practice", "main"}:
+            return jsonify(stage=participant.stage)
+        return jsonify(_block(running, participant, participants.answered(session, participant)))
+
+
+def _block(running: Experiment, participant: Participant, answered: int) -> dict[str, Any]:
+    first, end = _bounds(running, participant)
+    names = participants.sequence(running, participant)
+    condition = str(participant.condition)
+    references = (trial.references for trial in running.bundle.study.trials[:1])
+    return {
+        "stage": participant.stage,
+        "round": participant.practice_attempts,
+        "first": first,
+        "total": end - first,
+        "next": answered,
+        "trials": [
+            running.bundle.shown(names[index], index, condition) for index in range(answered, end)
+        ],
+        "grid": max(len(names) for one in references for names in one.values()),
+        "confidence_levels": running.settings.task.confidence_levels,
+        "gap_ms": running.settings.task.gap_ms,
+    }
+
+
+def _bounds(running: Experiment, participant: Participant) -> tuple[int, int]:
+    """First trial index of the block a participant is at, and the one after its last."""
+    practice = len(running.bundle.practice(participant.list_index or 0))
+    before_main = practice * participant.practice_attempts
+    if participant.stage == "practice":
+        return before_main - practice, before_main
+    return before_main, len(participants.sequence(running, participant))
+
+
+@task.post("/task/responses")
+@limiter.limit("120 per minute")
+def respond() -> ResponseReturnValue:
+    """Stores one response, once."""
+    running = experiment()
+    try:
+        answer = Answer.model_validate(request.get_json())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return _refused(422, "invalid", message=f"{where}: {first['msg']}")
+    with running.database.write() as session:
+        participant = participants.current(session, lock=True)
+        if participant is None:
+            return _refused(401, "no_session")
+        stored = _stored(session, participant, answer)
+        if stored is not None:
+            return _acknowledged(session, running, participant, stored, duplicate=True)
+        if participants.is_over(participant):
+            return _refused(410, "ended")
+        refusal = _refusal(session, running, participant, answer)
+        if refusal is not None:
+            return refusal
+        stored = _store(session, running, participant, answer)
+        _move_on(session, running, participant)
+        return _acknowledged(session, running, participant, stored, duplicate=False)
+
+
+def _stored(session: Session, participant: Participant, answer: Answer) -> Response | None:
+    query = select(Response).where(
+        Response.participant_id == participant.id,
+        Response.trial_index == answer.trial_index,
+        Response.trial_id == answer.trial_id,
+    )
+    return session.scalars(query).one_or_none()
+
+
+def _refusal(
+    session: Session, running: Experiment, participant: Participant, answer: Answer
+) -> ResponseReturnValue | None:
+    """Why a response cannot be taken now, or None."""
+    following = participants.answered(session, participant)
+    if participant.stage not in {"practice", "main"}:
+        return _refused(409, "not_dealt", next=following)
+    if answer.trial_index > following:
+        return _refused(409, "out_of_order", next=following)
+    names = participants.sequence(running, participant)
+    if answer.trial_index < following or names[following] != answer.trial_id:
+        return _refused(409, "not_dealt", next=following)
+    problem = answer.impossible() or _wrong_confidence(running, answer)
+    return _refused(422, "invalid", message=problem, next=following) if problem else None
+
+
+def _wrong_confidence(running: Experiment, answer: Answer) -> str | None:
+    levels = running.settings.task.confidence_levels
+    if levels == 0 and answer.confidence is not None:
+        return "confidence: it is not asked for"
+    if levels and not 1 <= (answer.confidence or 0) <= levels:
+        return f"confidence: 1 to {levels}"
+    return None
+
+
+def _store(
+    session: Session, running: Experiment, participant: Participant, answer: Answer
+) -> Response:
+    now = running.now()
+    trial = running.bundle.trials[answer.trial_id]
+    response = Response(
+        participant_id=participant.id,
+        trial_index=answer.trial_index,
+        trial_id=answer.trial_id,
+        response_side=answer.response_side,
+        correct=answer.response_side == trial.favored_side,
+        rt_ms=answer.rt_ms,
+        confidence=answer.confidence,
+        shown_at=_our_time(answer.shown_at_ms, answer, now),
+        responded_at=_our_time(answer.responded_at_ms, answer, now),
+        received_at=now,
+        timing={**answer.timing, "clock_offset_ms": now.timestamp() * 1000 - answer.sent_at_ms},
+    )
+    session.add(response)
+    session.flush()
+    participant.last_seen_at = now
+    return response
+
+
+def _our_time(at_ms: float, answer: Answer, now: datetime) -> datetime:
+    """A moment of the browser's clock on ours: it sent the answer now."""
+    return now - timedelta(milliseconds=min(answer.sent_at_ms - at_ms, 30 * 86_400_000.0))
+
+
+def _move_on(session: Session, running: Experiment, participant: Participant) -> None:
+    """To the next round, block or stage, once all trials of this one are answered."""
+    first, end = _bounds(running, participant)
+    if participants.answered(session, participant) < end:
+        return
+    now = running.now()
+    if participant.stage == "main":
+        participants.move(participant, "questions", now)
+    elif _has_learned(session, running, participant, first):
+        participants.move(participant, "main", now)
+    elif participant.practice_attempts >= running.settings.practice.rounds:
+        participants.end(participant, "failed_practice", now)
+    else:
+        participant.practice_attempts += 1
+        participants.move(participant, "practice", now)
+
+
+def _has_learned(
+    session: Session, running: Experiment, participant: Participant, first: int
+) -> bool:
+    query = select(Response).where(
+        Response.participant_id == participant.id, Response.trial_index >= first
+    )
+    answers = session.scalars(query).all()
+    shows_references = any(
+        running.bundle.trials[one.trial_id].references[str(participant.condition)]
+        for one in answers
+    )
+    needed = min(running.settings.practice.correct_needed, len(answers))
+    return not shows_references or sum(one.correct for one in answers) >= needed
+
+
+def _acknowledged(
+    session: Session,
+    running: Experiment,
+    participant: Participant,
+    stored: Response,
+    *,
+    duplicate: bool,
+) -> ResponseReturnValue:
+    trial = running.bundle.trials[stored.trial_id]
+    feedback = None
+    if trial.kind == "practice":
+        feedback = {"correct": stored.correct, "favored_side": trial.favored_side}
+    return jsonify(
+        stored=True,
+        duplicate=duplicate,
+        next=participants.answered(session, participant),
+        stage=participant.stage,
+        feedback=feedback,
+    )
+
+
+def _refused(status: int, error: str, **more: Any) -> ResponseReturnValue:
+    current_app.logger.warning("%s %s refused: %s %s", request.method, request.path, error, more)
+    return jsonify(error=error, **more), status
+
+
+@task.post("/task/preload")
+@limiter.limit("30 per minute")
+def preload() -> ResponseReturnValue:
+    """Keeps what a browser says of loading the images."""
+    running = experiment()
+    body = request.get_json()
+    report = body.get("report") if isinstance(body, dict) else None
+    if not isinstance(report, dict) or len(request.get_data()) > PRELOAD_LIMIT:
+        return _refused(422, "invalid", message="report: an object of at most 100,000 characters")
+    if "\\u0000" in request.get_data(as_text=True):
+        return _refused(422, "invalid", message="report: no NUL")
+    with running.database.write() as session:
+        login = session.get(Login, digest_token(str(cookie.get("token"))))
+        if login is None:
+            return _refused(401, "no_session")
+        login.preload = report
+    return "", 204
+
+
+@task.get("/images/<name>")
+@limiter.exempt
+def image(name: str) -> ResponseReturnValue:
+    """An image of the participant's own trials; any other name is not found."""
+    running = experiment()
+    token = cookie.get("token")
+    if not isinstance(token, str):
+        abort(401)
+    dealt = _dealt(running, digest_token(token))
+    if dealt is None or name not in running.bundle.images_of(*dealt):
+        abort(404)
+    content = running.bundle.image_path(name).read_bytes()
+    answer = current_app.response_class(content, mimetype=mimetypes.guess_type(name)[0])
+    answer.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    return answer
+
+
+def _dealt(running: Experiment, token_digest: str) -> tuple[str, int] | None:
+    """Condition and list of a browser. Once dealt they never change, so they are remembered."""
+    try:
+        return _remembered(running, token_digest)
+    except LookupError:
+        return None
+
+
+@lru_cache(maxsize=20_000)
+def _remembered(running: Experiment, token_digest: str) -> tuple[str, int]:
+    with running.database.read() as session:
+        query = (
+            select(Participant.condition, Participant.list_index)
+            .join(Login)
+            .where(Login.token_digest == token_digest)
+        )
+        found = session.execute(query).one_or_none()
+    if found is None or found.condition is None or found.list_index is None:
+        raise LookupError(token_digest)
+    return found.condition, found.list_index

@@ -1,0 +1,80 @@
+"""A browser and a server for tests of what participants see."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from bundles import make_bundle
+from playwright.sync_api import Browser, sync_playwright
+from visitors import BROWSERS, Server, Visitor, find_browser, new_visitor, running_server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = find_browser()
+    if path is None:
+        problem = f"NO BROWSER: what participants see is not tested; install {BROWSERS[0]}"
+        if os.environ.get("CI") or os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail(problem)
+        pytest.skip(problem)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def bundle_with_base(tmp_path_factory) -> Path:
+    """The small bundle, for a study that shows the base image too."""
+    folder = make_bundle(tmp_path_factory.mktemp("bundle") / "base")
+    path = folder / "study.json"
+    shown = path.read_text(encoding="utf-8").replace(
+        '"show_base_image": false', '"show_base_image": true'
+    )
+    path.write_text(shown, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def database_url(tmp_path) -> str:
+    """SQLite: what a browser sees does not depend on the database."""
+    return f"sqlite:///{tmp_path / 'study.sqlite'}"
+
+
+@pytest.fixture
+def serve(bundle_folder, database_url, tmp_path):
+    """`serve(settings={...}, study=folder)`: a server on a free port, with the real clock."""
+    with ExitStack() as ending:
+
+        def start(settings: dict | None = None, study: Path | None = None) -> Server:
+            server = running_server(study or bundle_folder, tmp_path, database_url, settings or {})
+            return ending.enter_context(server)
+
+        yield start
+
+
+@pytest.fixture
+def server(serve) -> Server:
+    return serve()
+
+
+@pytest.fixture
+def visit(browser, serve, request):
+    """`visit()`: somebody new, in a window of 1280 x 720; their console must stay clean."""
+    visitors: list[Visitor] = []
+
+    def make(at: Server | None = None, **options: object) -> Visitor:
+        visitor = new_visitor(browser, at or request.getfixturevalue("server"), **options)
+        visitors.append(visitor)
+        return visitor
+
+    yield make
+    for visitor in visitors:
+        visitor.context.close()
+        assert visitor.console == []

@@ -1,0 +1,110 @@
+"""A small study bundle, made without a network: 2 networks, 2 units, practice, catch, 4 lists."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from pathlib import Path
+
+from stimuli.schema import Study, dump_study
+
+CONDITIONS = ("olah", "maco", "control")
+REFERENCES = 4
+SIDE_PX = 24
+
+
+def png(seed: str) -> bytes:
+    """A plain PNG whose colour, and so whose content, is the seed's."""
+    colour = hashlib.sha256(seed.encode()).digest()[:3]
+    rows = (b"\0" + colour * SIDE_PX) * SIDE_PX
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", SIDE_PX, SIDE_PX, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def make_bundle(
+    folder: Path, *, name: str = "tiny", main: int = 4, practice: int = 2, catch: int = 1
+) -> Path:
+    """Writes a valid bundle: `main` trials a list, alternating networks and sides."""
+    (folder / "images").mkdir(parents=True)
+    digests: dict[str, str] = {}
+
+    def image(seed: str) -> str:
+        content = png(seed)
+        digest = hashlib.sha256(content).hexdigest()
+        file = digest[:20] + ".png"
+        (folder / "images" / file).write_bytes(content)
+        digests[file] = digest
+        return file
+
+    def trial(kind: str, number: int) -> dict[str, object]:
+        favored = number % 2
+        key = f"{kind}{number}"
+        unit = number % 2
+        return {
+            "id": "t" + hashlib.sha256(key.encode()).hexdigest()[:10],
+            "kind": kind,
+            "network": ("VGG", "ViT")[number % 2],
+            "unit": {"kind": "class", "index": unit, "label": ("peacock", "=llama")[unit]},
+            "base_image": {"source": f"{key}.jpg", "image": image(f"{key} base")},
+            "references": {
+                condition: []
+                if condition == "control"
+                else [image(f"{key} {condition} {place}") for place in range(REFERENCES)]
+                for condition in CONDITIONS
+            },
+            "queries": [
+                {
+                    "image": image(f"{key} query {side}"),
+                    "activation": 2.0 if side == favored else 1.0,
+                    "occluder": {"x_px": 4 * side, "y_px": 0, "size_px": 8},
+                }
+                for side in (0, 1)
+            ],
+            "base_activation": 3.0,
+            "favored": favored,
+            "baselines": {},
+        }
+
+    trials = [
+        *(trial("practice", at) for at in range(practice)),
+        *(trial("main", at) for at in range(main)),
+        *(trial("catch", at) for at in range(catch)),
+    ]
+    by_kind: dict[str, list[str]] = {"practice": [], "main": [], "catch": []}
+    for one in trials:
+        by_kind[str(one["kind"])].append(str(one["id"]))
+    lists = []
+    for turn in range(4):
+        turned = [*by_kind["main"][turn % main :], *by_kind["main"][: turn % main]]
+        lists.append([*by_kind["practice"], *turned[:2], *by_kind["catch"], *turned[2:]])
+    study = Study.model_validate(
+        {
+            "schema_version": 1,
+            "name": name,
+            "title": "Which of the two does the network like better?",
+            "config": {"queries": {"show_base_image": False}},
+            "software": {"python": "3.11"},
+            "networks": [
+                {"name": one, "model": one, "weights_digest": "0" * 64, "input_size_px": 224}
+                for one in ("VGG", "ViT")
+            ],
+            "conditions": list(CONDITIONS),
+            "images": dict(sorted(digests.items())),
+            "trials": sorted(trials, key=lambda one: str(one["id"])),
+            "lists": lists,
+        }
+    )
+    (folder / "study.json").write_text(dump_study(study), encoding="utf-8")
+    return folder

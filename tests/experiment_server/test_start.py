@@ -1,0 +1,198 @@
+"""Starting: what configuration, bundle and database must be, and what is said if not."""
+
+from __future__ import annotations
+
+import pytest
+from bundles import make_bundle
+from sqlalchemy import text
+
+from experiment_server import create_app
+from experiment_server.config import ConfigError, read_config, read_settings
+from experiment_server.database import Database, DatabaseError
+
+LONG = "x" * 32
+
+
+def environment(tmp_path, bundle_folder, **more: str) -> dict[str, str]:
+    return {"STUDY": str(bundle_folder), "DATA": str(tmp_path / "data"), **more}
+
+
+def test_with_nothing_set_it_runs_locally_with_a_key_of_its_own(tmp_path, bundle_folder):
+    config = read_config(environment(tmp_path, bundle_folder))
+    key = tmp_path / "data" / "secret_key"
+    assert len(key.read_text()) >= 32
+    assert key.stat().st_mode & 0o077 == 0
+    assert read_config(environment(tmp_path, bundle_folder)).secret_key == config.secret_key
+    assert config.database_url.startswith("sqlite:///")
+    assert key.read_text() not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"LIVE": "1"}, "SECRET_KEY is not"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY has 5 characters"),
+        ({"PROXIES": "one"}, "PROXIES is 'one'"),
+        ({"SETTINGS": "nowhere.toml"}, "SETTINGS = nowhere.toml: cannot be read"),
+    ],
+)
+def test_settings_that_cannot_be_used(tmp_path, bundle_folder, given, message):
+    with pytest.raises(ConfigError, match=message):
+        read_config(environment(tmp_path, bundle_folder, **given))
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("[task]\ngap = 3", r"task.gap: Extra inputs"),
+        ("[task]\ngap_ms = -1", r"task.gap_ms: Input should be greater"),
+        ("[recruitment]\ntarget_per_condition = 0", r"recruitment.target_per_condition"),
+        ("[prolific.codes]\nwon = 'A'", r"prolific.codes.won"),
+        ("[task", "not valid TOML"),
+    ],
+)
+def test_settings_files_with_faults(tmp_path, toml, message):
+    path = tmp_path / "settings.toml"
+    path.write_text(toml)
+    with pytest.raises(ConfigError, match=message):
+        read_settings(path)
+
+
+def test_a_condition_that_the_study_does_not_have(make_app):
+    with pytest.raises(ConfigError, match="'moco' is none of the study's: olah, maco, control"):
+        make_app({"recruitment": {"conditions": ["maco", "moco"]}})
+
+
+def test_bundles_that_are_incomplete_or_changed(make_app, tmp_path):
+    folder = make_bundle(tmp_path / "own", name="own")
+    image = next((folder / "images").iterdir())
+    content = image.read_bytes()
+    image.write_bytes(content[:-1] + b"x")
+    with pytest.raises(ValueError, match="SHA-256 is"):
+        make_app(study=folder)
+    image.unlink()
+    with pytest.raises(ValueError, match="the image is missing"):
+        make_app(study=folder)
+    with pytest.raises(ValueError, match="is this a bundle"):
+        make_app(study=tmp_path / "nowhere")
+
+
+def test_a_database_of_another_study(make_app, tmp_path):
+    make_app()
+    other = make_bundle(tmp_path / "other", name="other")
+    with pytest.raises(DatabaseError, match="belongs to the study 'tiny'"):
+        make_app(study=other)
+
+
+def test_a_database_of_a_newer_program(make_app, running):
+    with running.database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseError, match="version 9999, which this program does not know"):
+        make_app()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_files_that_are_no_database(make_app, tmp_path):
+    path = tmp_path / "notes.sqlite"
+    path.write_text("These are notes. " * 100)
+    with pytest.raises(DatabaseError, match=r"notes.sqlite cannot be opened"):
+        make_app(database_url=f"sqlite:///{path}")
+    with pytest.raises(DatabaseError, match="sqlite:///FILE or postgresql"):
+        Database("mysql://somewhere/study")
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_what_is_committed_is_on_disk(running):
+    with running.database.read() as session:
+        assert session.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+        assert session.execute(text("PRAGMA synchronous")).scalar_one() == 2  # FULL
+        assert session.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
+
+
+def test_the_tables_are_those_of_the_models(running):
+    """A model that was changed without a migration is found here."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from experiment_server.models import Row
+
+    with running.database.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Row.metadata) == []
+
+
+@pytest.fixture
+def command(app):
+    return lambda *words: app.test_cli_runner().invoke(args=list(words))
+
+
+def test_check_says_what_is_missing(command):
+    answer = command("check")
+    assert answer.exit_code == 1
+    for topic in ("LIVE", "ADMIN_PASSWORD_HASH", "prolific.codes"):
+        assert f"MISSING {topic}" in answer.output
+    assert "ok      study: 'tiny'" in answer.output
+
+
+def test_check_is_content_when_all_is_there(make_app):
+    codes = ("completed", "declined_consent", "unsuitable_device", "screened_out", "failed_checks")
+    app = make_app(
+        {
+            "recruitment": {"target_per_condition": 40},
+            "prolific": {
+                "codes": {name: f"CODE{at}" for at, name in enumerate(codes)},
+                "audience": "https://study.example.org",
+                "reward_minor": 150,
+                "estimated_min": 8,
+            },
+        },
+        live=True,
+        admin_password_hash="scrypt:32768:8:1$salt$hash",
+    )
+    answer = app.test_cli_runner().invoke(args=["check"])
+    assert answer.exit_code == 0, answer.output
+    assert "MISSING" not in answer.output
+    assert "Ready for real participants." in answer.output
+
+
+def test_link_keeps_prolifics_placeholders(command):
+    answer = command("link", "--url", "https://study.example.org/")
+    assert answer.output.strip() == (
+        "https://study.example.org/?PROLIFIC_PID={{%PROLIFIC_PID%}}"
+        "&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+    )
+    assert "give --url" in command("link").output
+
+
+def test_a_link_to_try_leads_in(command, app):
+    link = command("link", "--url", "http://127.0.0.1", "--try").output.strip()
+    assert app.test_client().get(link.removeprefix("http://127.0.0.1")).status_code == 200
+
+
+def test_keys_of_all_participants(command, person, tmp_path):
+    someone = person()
+    someone.arrive()
+    someone.agree()
+    out = tmp_path / "keys.txt"
+    assert command("keys", "--out", str(out)).exit_code == 0
+    [key] = out.read_text().split()
+    assert someone.pid not in key
+
+
+def test_health(app, monkeypatch):
+    assert app.test_client().get("/health").get_json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_health_without_a_database(app, running):
+    with running.database.write() as session:
+        session.execute(text("DROP TABLE study_state"))
+    assert app.test_client().get("/health").status_code == 503
+
+
+def test_the_command_line_says_it_in_one_line(monkeypatch, tmp_path, bundle_folder):
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "true")
+    monkeypatch.setenv("STUDY", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("DATA", str(tmp_path / "data"))
+    with pytest.raises(SystemExit, match=r"Error: .*study.json: cannot be read"):
+        create_app()
