@@ -59,8 +59,9 @@ def _create_app(config: Config, now: Callable[[], datetime]) -> Flask:
         if name not in bundle.study.conditions:
             known = ", ".join(bundle.study.conditions)
             raise ConfigError(f"recruitment.conditions: {name!r} is none of the study's: {known}")
-    database.prepare()
-    _claim(database, bundle)
+    if not _is_mending():
+        database.prepare()
+        _claim(database, bundle)
     app = Flask(__name__)
     app.logger.setLevel(logging.INFO)
     app.extensions[KEY] = running
@@ -76,9 +77,16 @@ def _create_app(config: Config, now: Callable[[], datetime]) -> Flask:
     return app
 
 
+def _is_mending() -> bool:
+    """Whether a command is about to bring the tables into shape: they cannot be so before it."""
+    is_command = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
+    return is_command and not {"migrate", "restore"}.isdisjoint(sys.argv[1:])
+
+
 def _claim(database: Database, bundle: Bundle) -> None:
     """Marks a new database as this study's; DatabaseError if it is another's."""
     with database.write() as session:
+        database.wait_for_others(session.connection())
         state = session.scalars(select(StudyState)).one_or_none()
         if state is None:
             session.add(

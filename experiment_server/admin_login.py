@@ -6,6 +6,7 @@ by a limit of requests, and by a delay that doubles with every failure and is ke
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import click
@@ -28,13 +29,14 @@ FREE_FAILURES = 3  # typing errors of the researcher's
 LONGEST_DELAY_S = 900
 PASSWORD_LENGTH = 12
 _SIGN_OF_LIFE = timedelta(minutes=1)
+_WHOLE_HASH = re.compile(r"scrypt:\d+:\d+:\d+\$[^$]+\$[0-9a-f]{128}")
 
 admin = Blueprint("admin", __name__, url_prefix="/admin")
 
 
 @admin.before_request
 def _researchers_only() -> ResponseReturnValue | None:
-    if _password_hash(experiment().config) is None:
+    if password_hash(experiment().config) is None:
         return render_template("admin_setup.html"), 503
     if request.endpoint in {"admin.login", "admin.login_page"} or _is_logged_in(experiment()):
         return None
@@ -43,9 +45,10 @@ def _researchers_only() -> ResponseReturnValue | None:
     return redirect(url_for("admin.login_page"), 303)
 
 
-def _password_hash(config: Config) -> str | None:
+def password_hash(config: Config) -> str | None:
+    """The hash of the researcher's password, or None if it is absent or not a whole one."""
     found = config.admin_password_hash.get_secret_value() if config.admin_password_hash else ""
-    return found if found.startswith("scrypt:") else None
+    return found if _WHOLE_HASH.fullmatch(found) else None
 
 
 def _is_logged_in(running: Experiment) -> bool:
@@ -79,7 +82,7 @@ def login() -> ResponseReturnValue:
         wait_s = delay_s(session, visitor, now)
     if wait_s > 0:
         return _refuse(429, f"Too many wrong passwords. Try again in {wait_s:.0f} seconds.", wait_s)
-    expected = _password_hash(running.config) or ""
+    expected = password_hash(running.config) or ""
     if not check_password_hash(expected, request.form.get("password", "")):
         with running.database.write() as session:
             record(session, visitor, "login_failed", {}, now)

@@ -9,9 +9,9 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Any, get_args
+from typing import get_args
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from experiment_server.experiment import Experiment
@@ -54,8 +54,7 @@ class Tally:
 
 def tally(session: Session, experiment: Experiment) -> Tally:
     """Counts by condition and outcome; `late` and `silent` are told from the others."""
-    silence = timedelta(minutes=experiment.settings.recruitment.stale_after_min)
-    is_silent = Participant.last_seen_at < experiment.now() - silence
+    is_silent = Participant.last_seen_at < _cutoff(experiment)
     outcome = case(
         (and_(Participant.outcome == "completed", Participant.late), LATE),
         (and_(Participant.outcome == "in_progress", is_silent), SILENT),
@@ -75,6 +74,11 @@ def tally(session: Session, experiment: Experiment) -> Tally:
         else:
             previews += count
     return Tally(real, pilots, previews)
+
+
+def _cutoff(experiment: Experiment) -> datetime:
+    silence = timedelta(minutes=experiment.settings.recruitment.stale_after_min)
+    return experiment.now() - silence
 
 
 @dataclass(frozen=True)
@@ -110,67 +114,43 @@ def times(session: Session) -> Times:
 
 @dataclass(frozen=True)
 class Page:
-    """How many came to a page, are at it now, and left the study there."""
+    """How many came to a page, are at it now, fell silent at it, and left the study there."""
 
     name: str
     reached: int
     there: int
+    silent: int
     left: int
 
 
 def pages(session: Session, experiment: Experiment) -> list[Page]:
-    """Drop-out, page by page. Where someone left is told from what they had done by then."""
-    columns = Participant.__table__.columns
-    answered = (
-        select(Response.participant_id, func.count().label("answered"))
-        .group_by(Response.participant_id)
-        .subquery()
-    )
+    """Drop-out, page by page."""
+    completed = or_(Participant.outcome == "completed", Participant.finished_at.is_not(None))
+    word = case(
+        (completed, "completed"),
+        (Participant.outcome != "in_progress", "left"),
+        (Participant.last_seen_at < _cutoff(experiment), "silent"),
+        else_="there",
+    ).label("word")
+    page = case((Participant.outcome == "declined_consent", "consent"), else_=Participant.stage)
     query = (
-        select(*columns, func.coalesce(answered.c.answered, 0).label("answered"))
-        .outerjoin(answered, answered.c.participant_id == Participant.id)
+        select(page.label("page"), word, func.count())
         .where(Participant.kind == "real")
-        .execution_options(yield_per=1000)
+        .group_by("page", "word")
     )
-    there: Counter[int] = Counter()
-    left: Counter[int] = Counter()
-    completed = 0
-    with session.execute(query) as people:
-        for person in people:
-            if person.outcome == "completed" or person.finished_at is not None:
-                completed += 1
-            elif person.outcome == "in_progress":
-                there[PAGES.index(person.stage)] += 1
-            else:
-                left[PAGES.index(_last_page(person, experiment))] += 1
-    found, reached = [], completed
-    for index in reversed(range(len(PAGES))):
-        reached += there[index] + left[index]
-        found.append(Page(PAGES[index], reached, there[index], left[index]))
+    counts: dict[str, Counter[str]] = {name: Counter() for name in ("left", "silent", "there")}
+    reached = 0
+    for name, state, count in session.execute(query):
+        if state == "completed":
+            reached += count
+        else:
+            counts[state][name] += count
+    found = []
+    for name in reversed(PAGES):
+        here = {state: counts[state][name] for state in counts}
+        reached += sum(here.values())
+        found.append(Page(name, reached, **here))
     return found[::-1]
-
-
-_ENDS_AT = {
-    "declined_consent": "consent",
-    "unsuitable_device": "device",
-    "failed_quiz": "quiz",
-    "failed_practice": "practice",
-}
-
-
-def _last_page(person: Any, experiment: Experiment) -> str:
-    """The page at which someone left, as far as can be told."""
-    if person.outcome in _ENDS_AT:
-        return _ENDS_AT[person.outcome]
-    if person.condition is not None:
-        practice = len(experiment.bundle.practice(person.list_index))
-        if person.answered < practice * person.practice_attempts:
-            return "practice"
-        whole = experiment.bundle.sequence(person.list_index, person.practice_attempts)
-        return "main" if person.answered < len(whole) else "questions"
-    if person.instruction_s:
-        return "quiz"
-    return "instructions" if person.device else "device"
 
 
 @dataclass(frozen=True)

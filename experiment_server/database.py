@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import alembic.command
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+STARTING = 20230606  # of PostgreSQL's advisory locks, the one for making tables
 BUSY_MS = 20_000  # a writer waits for the writer before it
 
 
@@ -34,6 +36,8 @@ class Database:
         if self.url.get_backend_name() == "postgresql":
             self.url = self.url.set(drivername="postgresql+psycopg")
         self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
+        # SQLite's own waiting is unfair: a thread may starve for seconds. Here they queue.
+        self._turn: AbstractContextManager[Any] = Lock() if self.is_sqlite else nullcontext()
 
     @property
     def place(self) -> str:
@@ -53,6 +57,7 @@ class Database:
         On SQLite it takes the one write lock at its beginning, so what it reads stays true.
         """
         with (
+            self._turn,
             Session(self.engine.execution_options(write=True), expire_on_commit=False) as session,
             session.begin(),
         ):
@@ -86,9 +91,15 @@ class Database:
     def migrate(self) -> None:
         """Brings the tables to this program's version."""
         with self.engine.execution_options(write=True).begin() as connection:
+            self.wait_for_others(connection)
             config = _alembic()
             config.attributes["connection"] = connection
             alembic.command.upgrade(config, "head")
+
+    def wait_for_others(self, connection: Connection) -> None:
+        """Until the transaction ends, other processes that ask for the same wait."""
+        if not self.is_sqlite:  # there, the write lock does it
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({STARTING})")
 
 
 def _alembic() -> alembic.config.Config:
@@ -103,7 +114,10 @@ def _scripts() -> alembic.script.ScriptDirectory:
 
 def _sqlite(url: Any) -> Engine:
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(url.database)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)  # it will hold Prolific ids
     engine = create_engine(url, connect_args={"check_same_thread": False}, pool_size=16)
 
     @event.listens_for(engine, "connect")

@@ -226,7 +226,8 @@ def leave_stage(stage: str) -> Response | AnyResponse:
         participant = participants.current(session, lock=True)
         if participant is None:
             abort(401, "We cannot tell who you are. Please open the study again from Prolific.")
-        if stage == participant.stage or stage == "withdraw":
+        is_there = stage == participant.stage and not participants.is_over(participant)
+        if is_there or stage == "withdraw":
             _STEPS[stage](session, running, participant)
     return redirect("/study", 303)
 

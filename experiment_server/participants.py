@@ -74,15 +74,16 @@ def move(participant: Participant, stage: Stage, now: datetime) -> None:
 
 
 def end(participant: Participant, outcome: str, now: datetime) -> None:
-    """Ends the study for a participant who has not completed it; the place is free again."""
+    """Ends the study for a participant, at the stage that stays; the place is free again."""
     participant.outcome = outcome
     participant.slot_freed_at = participant.slot_freed_at or now
-    move(participant, "end", now)
+    participant.last_seen_at = now
 
 
 def is_over(participant: Participant) -> bool:
     """Whether nothing more is asked of a participant."""
-    return participant.outcome != "in_progress" and participant.stage != "debrief"
+    reads_debrief = participant.outcome == "completed" and participant.stage == "debrief"
+    return participant.outcome != "in_progress" and not reads_debrief
 
 
 def answered(session: Session, participant: Participant) -> int:

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from sqlalchemy import func, select
 
+from experiment_server.admin_login import password_hash
 from experiment_server.config import CodeFor
 from experiment_server.experiment import Experiment
 from experiment_server.models import Backup, Participant
@@ -68,7 +69,7 @@ def _secrets(running: Experiment) -> Iterator[Finding]:
         yield Finding("SECRET_KEY", "missing", "it is a local one: set 32 random characters")
     else:
         yield Finding("SECRET_KEY", "ready", "set; keep a copy, it is needed to know people again")
-    if config.admin_password_hash is None:
+    if password_hash(config) is None:
         yield Finding(
             "ADMIN_PASSWORD_HASH",
             "missing",

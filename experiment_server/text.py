@@ -114,12 +114,12 @@ TEXT: dict[str, str] = {
     "instructions.lead": "A network is a computer program that has learned to recognize things in "
     "photographs. Each time, it looks for one kind of thing. The more it sees of it, the more it "
     "likes the photograph. You will find out what a network likes.",
-    "instructions.references.title": "On the left: what the network likes",
+    "instructions.references.title": "Left: what the network likes",
     "instructions.references": "These pictures were made by the computer. They show what the "
     "network looks for. They can look strange: look for shapes, textures and colors.",
     "instructions.references.some": "For some people the left side stays empty. If it does for "
     "you, please answer from the photographs alone.",
-    "instructions.queries.title": "On the right: two photographs",
+    "instructions.queries.title": "Right: two photographs",
     "instructions.queries": "Both are the same photograph, but in each of them a plain square "
     "hides another part. The network cannot see what is behind the square.",
     "instructions.choice.title": "You choose",
@@ -166,6 +166,8 @@ TEXT: dict[str, str] = {
     "task.main.title": "The main part",
     "task.main": "Now the main part begins. It goes on in the same way, but we no longer tell you "
     "whether you were right.",
+    "task.only.title": "Your task",
+    "task.only": "Now it begins. We do not tell you whether you are right.",
     "task.resume.title": "Welcome back",
     "task.resume": "You can go on right where you were.",
     "task.start": "Start",

@@ -54,7 +54,9 @@ class Response(Record):
     base_image: Text = Field(description="Image name of the photograph behind the queries")
     trial_id: Text = Field(description="Trial in study.json")
     trial_kind: TrialKind = Field(description="Only main trials enter the analysis")
-    trial_index: Count = Field(description="Place in the participant's list, from 0")
+    trial_index: Count = Field(
+        description="Order in which the participant saw the trials, from 0, practice included"
+    )
     favored_side: Side = Field(description="Side of the query with the higher activation")
     response_side: Side = Field(description="Side the participant chose")
     correct: int = Field(ge=0, le=1, description="1 if the favored query was chosen, else 0")
@@ -133,6 +135,7 @@ class Participant(Record):
         description="Age, if asked", json_schema_extra={"unit": "years"}
     )
     gender: Text | None = Field(description="Gender in the participant's words, if asked")
+    comments: Text | None = Field(default=None, description="Remarks on the study, if asked")
 
     @model_validator(mode="before")
     @classmethod

@@ -24,7 +24,7 @@ READING_S = {"consent": 20.0, "device": 3.0, "instructions": 40.0, "quiz": 25.0}
 READING_S |= {"questions": 15.0, "debrief": 10.0, "withdraw": 5.0}
 REACTION_S = 2.5
 SPREAD = 0.5
-AWAY_S = 120.0
+AWAY_S = 60.0
 EASY = 0.97  # share right in practice and catch trials, for who has an accuracy at all
 LEAVES_WITHIN = 12  # pages and trials: who leaves does so early
 _ACTION = re.compile(r'<form[^>]*\baction="/study/(?!withdraw)(\w+)"')

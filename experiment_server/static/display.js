@@ -52,6 +52,7 @@ export class Display {
   #describe({ stage, round, first, next }) {
     let words = stage;
     if (stage === "practice" && round > 1) words = "practice.again";
+    if (stage === "main" && first === 0) words = "only";
     if (next > first) words = "resume";
     byId("start-title").textContent = this.word(`${words}.title`);
     byId("start-text").textContent = this.word(words);

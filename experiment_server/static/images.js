@@ -48,16 +48,17 @@ export class Images {
     }
   }
 
-  /** The images of a trial, decoded (a browser may have dropped that), in the order asked. */
+  /** The images of a trial, in the order asked, decoded: a browser may have dropped that. */
   async decoded(names) {
     const used = new Set();
-    const images = names.map((name) => {
+    return Promise.all(names.map(async (name) => {
+      const again = used.has(name);
+      used.add(name);
       const image = this.#loaded.get(name);
-      if (!used.has(name)) return used.add(name) && image;
-      return image.cloneNode();
-    });
-    await Promise.all(images.map((image) => image.decode()));
-    return images;
+      const own = again ? image.cloneNode() : image; // an element has one place
+      const isDecoded = await own.decode().then(() => true, () => false);
+      return isDecoded ? own : this.#load(name, () => {});
+    }));
   }
 
   #report(all, total_ms) {

@@ -15,7 +15,10 @@ const outbox = new Outbox(display.participant, { trouble: (is) => display.offlin
 window.addEventListener("offline", () => display.offline(true));
 window.addEventListener("online", () => display.offline(false)); // until sending fails all the same
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
-run();
+run().catch((error) => {
+  console.error(error);
+  setTimeout(leave, 2000); // nothing is lost: the server knows where the participant is
+});
 
 async function run() {
   await outbox.empty(); // answers of an earlier visit come first

@@ -8,6 +8,7 @@ the software alone; screens and keyboards add theirs.
 
 from __future__ import annotations
 
+import logging
 import random
 import sys
 import tempfile
@@ -28,10 +29,7 @@ def measure(trials: int, slowdown: float) -> list[float]:
     """Recorded minus true reaction time, ms, of each trial."""
     chance = random.Random(7)
     delays_ms = [chance.uniform(150, 700) for _ in range(trials)]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        sync_playwright() as playwright,
-    ):
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         place = Path(folder)
         study = make_bundle(place / "study", main=trials, practice=0, catch=0)
         browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
@@ -49,6 +47,7 @@ def measure(trials: int, slowdown: float) -> list[float]:
 def main(trials: int) -> None:
     if find_browser() is None:
         sys.exit("this benchmark needs Chromium")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     click.echo("slowdown  trials   bias ms  s.d. ms    min ms    max ms")
     for slowdown in (1, 4):
         errors_ms = measure(trials, slowdown)

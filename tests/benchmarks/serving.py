@@ -9,6 +9,7 @@ bounds; the line `processor` tells how much each needed.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -115,6 +116,7 @@ def main(
     chosen: tuple[str, ...],
 ) -> None:
     """The command line."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended too
     habits = Habits(
         pace=pace,
         images=images,

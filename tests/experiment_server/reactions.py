@@ -12,7 +12,7 @@ from visitors import Visitor
 
 DELAYS_MS = (150, 233, 291, 310, 347, 402, 455, 513, 590, 640)
 
-_TIME_IMAGES = """
+TIME_IMAGES = """
 new MutationObserver((changes) => {
   for (const image of document.querySelectorAll(".query img")) image.elementTiming = "query";
 }).observe(document, { childList: true, subtree: true });
@@ -36,7 +36,7 @@ _PRESS = """async (delay_ms) => {
 
 def react(visitor: Visitor, delays_ms: Sequence[float]) -> list[float]:
     """Recorded minus true reaction time (ms) of one trial a delay, in the main part."""
-    visitor.page.add_init_script(_TIME_IMAGES)
+    visitor.page.add_init_script(TIME_IMAGES)
     visitor.skip_to_practice()
     visitor.begin()
     true_ms = []

@@ -70,7 +70,7 @@ def actions(running) -> list[str]:
         return list(session.scalars(select(Audit.action).order_by(Audit.id)))
 
 
-@pytest.mark.parametrize("given", [None, SecretStr("hunter2"), SecretStr("$2b$12$abc")])
+@pytest.mark.parametrize("given", [None, SecretStr("hunter2"), SecretStr("scrypt:32768:8:1")])
 def test_without_a_scrypt_hash_nobody_gets_in_and_the_page_says_how(make_app, given):
     visitor = Researcher(make_app(admin_password_hash=given))
     for answer in (visitor.get("/admin/"), visitor.get("/admin/login"), visitor.log_in("hunter2")):
@@ -201,12 +201,15 @@ def test_drop_out_is_told_page_by_page(researcher, running):
     start = {**none, "instruction_s": 0.0, "quiz_attempts": 0}
     add(running, 2)
     add(running, 1, first=10, **start, outcome="declined_consent", device={})
-    add(running, 1, first=11, **start, outcome="unsuitable_device")
-    add(running, 1, first=12, **start, outcome="withdrew")
-    add(running, 1, first=13, **none, outcome="failed_quiz")
+    add(running, 1, first=11, **start, outcome="unsuitable_device", stage="device")
+    add(running, 1, first=12, **start, outcome="withdrew", stage="instructions")
+    add(running, 1, first=13, **none, outcome="failed_quiz", stage="quiz")
     add(running, 1, first=14, **start, outcome="in_progress", stage="quiz")
-    add(running, 1, first=15, outcome="withdrew", finished_at=None, practice_attempts=9)
-    add(running, 1, first=16, outcome="returned", finished_at=None)
+    long_ago = ARRIVED - timedelta(minutes=21)
+    add(running, 1, first=17, **none, outcome="in_progress", stage="main", last_seen_at=long_ago)
+    gone = {"finished_at": None}
+    add(running, 1, first=15, **gone, outcome="withdrew", stage="practice")
+    add(running, 1, first=16, **gone, outcome="returned", stage="questions")
     page = researcher.get("/admin/").get_data(as_text=True)
     table = page[page.index("Drop-out by page") :]
     rows = re.findall(r'<tr><th scope="row">(\w+)</th>(.*?)</tr>', table, re.DOTALL)[:8]
@@ -215,14 +218,14 @@ def test_drop_out_is_told_page_by_page(researcher, running):
         for name, cells in rows
     }
     assert numbers == {
-        "consent": [9, 0, 1],
-        "device": [8, 0, 1],
-        "instructions": [7, 0, 1],
-        "quiz": [6, 1, 1],
-        "practice": [4, 0, 1],
-        "main": [3, 0, 0],
-        "questions": [3, 0, 1],
-        "debrief": [2, 0, 0],
+        "consent": [10, 0, 0, 1],
+        "device": [9, 0, 0, 1],
+        "instructions": [8, 0, 0, 1],
+        "quiz": [7, 1, 0, 1],
+        "practice": [5, 0, 0, 1],
+        "main": [4, 0, 1, 0],
+        "questions": [3, 0, 0, 1],
+        "debrief": [2, 0, 0, 0],
     }
 
 

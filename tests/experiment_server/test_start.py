@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from bundles import make_bundle
+from pydantic import SecretStr
 from sqlalchemy import text
+from werkzeug.security import generate_password_hash
 
 from experiment_server import create_app
 from experiment_server.config import ConfigError, read_config, read_settings
@@ -147,7 +149,7 @@ def test_check_is_content_when_all_is_there(make_app):
             },
         },
         live=True,
-        admin_password_hash="scrypt:32768:8:1$salt$hash",
+        admin_password_hash=SecretStr(generate_password_hash("a password")),
     )
     answer = app.test_cli_runner().invoke(args=["check"])
     assert answer.exit_code == 0, answer.output

@@ -23,11 +23,11 @@ TRIALS_ROW = (
 PARTICIPANTS_HEADER = (
     "study,participant,condition,list,outcome,late,started_at,finished_at,duration_s,instruction_s,"
     "quiz_attempts,practice_attempts,browser,platform,pointer,screen_width_px,screen_height_px,"
-    "refresh_hz,age_years,gender"
+    "refresh_hz,age_years,gender,comments"
 )
 PARTICIPANTS_ROW = (
     "demo,p7,maco,4,completed,0,2026-01-02T03:00:00Z,2026-01-02T03:08:00Z,480,61.5,1,1,"
-    "Firefox 140,Linux,mouse,1920,1080,59.9,,"
+    "Firefox 140,Linux,mouse,1920,1080,59.9,,,"
 )
 
 

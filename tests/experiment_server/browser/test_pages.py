@@ -233,7 +233,7 @@ def test_nothing_moves_when_the_answer_is_shown(visit):
 
 
 def test_a_query_cannot_be_chosen_before_its_onset(visit, serve):
-    visitor = visit(serve({"task": {"gap_ms": 3000}}))
+    visitor = visit(serve({"task": {"gap_ms": 1500}}))
     visitor.skip_to_practice()
     visitor.begin()
     left = visitor.page.locator("#left")
