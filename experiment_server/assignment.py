@@ -67,6 +67,8 @@ def complete(session: Session, experiment: Experiment, participant: Participant)
     lock(session)
     now = experiment.now()
     if participant.slot_freed_at is not None:
+        # Taking the place back is a dealing too: who is silent by now must not count on theirs.
+        _free_the_silent(session, experiment)
         held = places_held(session, experiment, participant.kind)
         participant.late = not _has_room(experiment, held, str(participant.condition))
         participant.slot_freed_at = participant.slot_freed_at if participant.late else None

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from experiment_server import participants
 from experiment_server.answers import DeviceReport, FinalAnswers, unsuitable
-from experiment_server.assignment import complete, deal, is_open
+from experiment_server.assignment import complete, deal, is_open, lock
 from experiment_server.experiment import Experiment, experiment
 from experiment_server.models import Identity, Participant
 from experiment_server.prolific import Arrival, ArrivalError, completion, paid_as, read_arrival
@@ -42,8 +42,12 @@ def _for_every_page() -> dict[str, Any]:
     }
 
 
+def _say(key: str) -> str:
+    return participant_text(experiment().bundle.study)[key]
+
+
 @entry.get("/")
-@limiter.limit("60 per minute")
+@limiter.limit("600 per minute")  # whole classrooms and offices share an address
 def arrive() -> AnyResponse | str:
     """The welcome page. Link scanners come here too: nothing is allocated."""
     running = experiment()
@@ -53,7 +57,7 @@ def arrive() -> AnyResponse | str:
         arrival = read_arrival(request.args, running)
     except ArrivalError as error:
         current_app.logger.warning("arrival refused: %s", error.reason)
-        abort(400, str(error))
+        abort(400, _say(f"arrival.{error.reason}"))
     with running.database.read() as session:
         known = _known(session, running, arrival)
         _refuse(session, running, arrival, known)
@@ -70,7 +74,7 @@ def arrive() -> AnyResponse | str:
 
 
 @entry.post("/consent")
-@limiter.limit("30 per minute")
+@limiter.limit("600 per minute")
 def consent() -> AnyResponse:
     """An active click: makes the participant, or knows one again."""
     running = experiment()
@@ -78,10 +82,11 @@ def consent() -> AnyResponse:
     if "token" in cookie:
         return redirect("/study", 303)
     if "arrival" not in cookie:
-        abort(400, "This page was opened without a link from Prolific.")
+        abort(400, _say("arrival.none"))
     arrival = Arrival(**cookie["arrival"])
     agrees = request.form.get("choice") == "agree"
     with running.database.write() as session:
+        lock(session)  # the last place, and each person, are given once
         participant = _known(session, running, arrival)
         _refuse(session, running, arrival, participant)
         if participant is None:
@@ -118,13 +123,13 @@ def _refuse(
         same = known.submission_key == _submission_key(running, arrival)
         again = known.condition is None and known.outcome in _MAY_COME_AGAIN
         if not same and not again:
-            abort(403, "You have taken part in this study before. Each person can do so once.")
+            abort(403, _say("arrival.before"))
         if same:
             return
     if keyed(running.config, "person", arrival.prolific_pid) in running.earlier_people:
-        abort(403, "You have taken part in an earlier study of this series, which rules this out.")
+        abort(403, _say("arrival.earlier_study"))
     if not is_open(session, running):
-        abort(403, "The study has no free place at the moment. Please return your submission.")
+        abort(403, _say("arrival.full"))
 
 
 def _enrol(session: Session, running: Experiment, arrival: Arrival) -> Participant:
@@ -164,7 +169,7 @@ def study() -> AnyResponse | str:
         participant = participants.current(session)
     if participant is None:
         cookie.pop("token", None)
-        abort(401, "We cannot tell who you are. Please open the study again from Prolific.")
+        abort(401, _say("arrival.unknown"))
     if participants.is_over(participant):
         return _last_page(participant, running)
     return _PAGES[participant.stage](participant, running)
@@ -225,7 +230,7 @@ def leave_stage(stage: str) -> Response | AnyResponse:
     with running.database.write() as session:
         participant = participants.current(session, lock=True)
         if participant is None:
-            abort(401, "We cannot tell who you are. Please open the study again from Prolific.")
+            abort(401, _say("arrival.unknown"))
         is_there = stage == participant.stage and not participants.is_over(participant)
         if is_there or stage == "withdraw":
             _STEPS[stage](session, running, participant)

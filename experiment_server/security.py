@@ -8,6 +8,7 @@ import secrets
 from typing import Any
 
 from flask import Flask, Response, request, session
+from flask.json.provider import DefaultJSONProvider
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_wtf import CSRFProtect
@@ -49,6 +50,17 @@ def keyed(config: Config, purpose: str, *parts: str) -> str:
     return hmac.new(key, message, hashlib.sha256).hexdigest()[:32]
 
 
+class CarefulJSON(DefaultJSONProvider):
+    """JSON that is nested too deep to be read is malformed, not a fault of ours."""
+
+    def loads(self, s: str | bytes, **options: Any) -> Any:
+        """The value of a JSON text; raises ValueError if it is none."""
+        try:
+            return super().loads(s, **options)
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
+
+
 def protect(app: Flask, config: Config) -> None:
     """Sessions, CSRF, rate and body limits, and the headers of every answer."""
     app.config.update(
@@ -62,6 +74,7 @@ def protect(app: Flask, config: Config) -> None:
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: reading slowly is no attack
         WTF_CSRF_SSL_STRICT=False,  # the referrer is withheld by our own policy
     )
+    app.json = CarefulJSON(app)
     csrf.init_app(app)
     limiter.init_app(app)
 

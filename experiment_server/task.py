@@ -98,7 +98,7 @@ def respond() -> ResponseReturnValue:
         if refusal is not None:
             return refusal
         stored = _store(session, running, participant, answer)
-        _move_on(session, running, participant)
+        _move_on(session, running, participant, answered=answer.trial_index + 1)
         return _acknowledged(session, running, participant, stored, duplicate=False)
 
 
@@ -165,10 +165,12 @@ def _our_time(at_ms: float, answer: Answer, now: datetime) -> datetime:
     return now - timedelta(milliseconds=min(answer.sent_at_ms - at_ms, 30 * 86_400_000.0))
 
 
-def _move_on(session: Session, running: Experiment, participant: Participant) -> None:
+def _move_on(
+    session: Session, running: Experiment, participant: Participant, *, answered: int
+) -> None:
     """To the next round, block or stage, once all trials of this one are answered."""
     first, end = _bounds(running, participant)
-    if participants.answered(session, participant) < end:
+    if answered < end:
         return
     now = running.now()
     if participant.stage == "main":
@@ -212,7 +214,7 @@ def _acknowledged(
     return jsonify(
         stored=True,
         duplicate=duplicate,
-        next=participants.answered(session, participant),
+        next=participants.answered(session, participant) if duplicate else stored.trial_index + 1,
         stage=participant.stage,
         feedback=feedback,
     )

@@ -249,8 +249,53 @@ TEXT: dict[str, str] = {
     "withdraw.keep": "Leave, my answers may be used",
     "withdraw.delete": "Leave, and delete my answers",
     "withdraw.note": "Deleted answers cannot be brought back.",
+    # Arrivals that are refused
+    "arrival.missing": "This study is entered from Prolific, and the link you followed lacks what "
+    "Prolific adds to it. Please open the study from its page on Prolific.",
+    "arrival.malformed": "Something in the link you followed is not as Prolific writes it. Please "
+    "go back to Prolific and open the study from there again.",
+    "arrival.placeholder": "This link was not opened from Prolific: it still has the placeholders "
+    "that Prolific fills in. Please open the study from its page on Prolific.",
+    "arrival.other_study": "This link belongs to another study on Prolific. Please go back to "
+    "Prolific and open the study from there again.",
+    "arrival.unsigned": "This study can be entered only from its page on Prolific. Please go back "
+    "there and open the study again.",
+    "arrival.expired": "The link you followed was valid for a few minutes only. Please go back to "
+    "Prolific and open the study from there again.",
+    "arrival.forged": "The link you followed could not be verified. Please go back to Prolific and "
+    "open the study from there again.",
+    "arrival.keys_unavailable": "We cannot verify your link at the moment, since Prolific does not "
+    "answer us. Nothing is lost: please wait a minute and open the study from Prolific again.",
+    "arrival.none": "This page was opened without a link from Prolific.",
+    "arrival.before": "You have taken part in this study before. Each person can do so once.",
+    "arrival.earlier_study": "You have taken part in an earlier study of this series, and so "
+    "cannot take part in this one.",
+    "arrival.full": "The study has no free place at the moment. Please return your submission on "
+    "Prolific. Thank you for your interest.",
+    "arrival.unknown": "We cannot tell who you are. Please open the study again from Prolific.",
     # Errors
     "error.start": "Go to the study",
+    "error.title": "That did not work",
+    "error.title.400": "This link does not work",
+    "error.title.401": "Please open the study again",
+    "error.title.403": "You cannot take part",
+    "error.title.404": "There is no such page",
+    "error.title.413": "That was too much at once",
+    "error.title.429": "Too many requests",
+    "error.title.503": "Please wait a moment",
+    "error.message.404": "The address is wrong, or the page has gone.",
+    "error.message.405": "The page cannot be opened in this way.",
+    "error.message.413": "More was sent than this study ever needs.",
+    "error.message.429": "More was asked of the server than it answers at once.",
+    "error.message.500": "The server made a mistake. It has been noted, and nothing is lost.",
+    "error.message.503": "The server could not save that just now.",
+    "error.message.csrf": "This page was open too long, or cookies are switched off. Please load "
+    "it again, and allow cookies for this site.",
+    "error.action": "Please go back to Prolific and open the study from there.",
+    "error.action.401": "Open the study from Prolific: you will go on where you were.",
+    "error.action.403": "You can close this page.",
+    "error.action.429": "Please wait a minute and load the page again. Nothing is lost.",
+    "error.action.503": "Please load the page again in a few seconds. Nothing is lost.",
 }
 
 

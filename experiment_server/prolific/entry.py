@@ -22,6 +22,7 @@ import jwt
 from experiment_server.experiment import Experiment
 from experiment_server.prolific import keys as prolific_keys
 from experiment_server.prolific.keys import Keys, KeysUnavailableError
+from experiment_server.text import TEXT
 
 ISSUER = "https://www.prolific.com"
 LEEWAY = timedelta(seconds=30)  # between two clocks
@@ -40,21 +41,6 @@ Reason = Literal[
     "keys_unavailable",
 ]
 
-AGAIN = "Please go back to Prolific and open the study from there again."
-MESSAGES: dict[Reason, str] = {
-    "missing": "This study is entered from Prolific, and the link you followed lacks what Prolific"
-    " adds to it. Please open the study from its page on Prolific.",
-    "malformed": f"Something in the link you followed is not as Prolific writes it. {AGAIN}",
-    "placeholder": "This link was not opened from Prolific: it still has the placeholders that"
-    " Prolific fills in. Please open the study from its page on Prolific.",
-    "other_study": f"This link belongs to another study on Prolific. {AGAIN}",
-    "unsigned": f"This study can be entered only from its page on Prolific. {AGAIN}",
-    "expired": f"The link you followed was valid for a few minutes only. {AGAIN}",
-    "forged": f"The link you followed could not be verified. {AGAIN}",
-    "keys_unavailable": "We cannot verify your link at the moment, since Prolific does not answer"
-    f" us. Nothing is lost: please wait a minute. {AGAIN}",
-}
-
 log = logging.getLogger(__name__)
 
 
@@ -62,7 +48,7 @@ class ArrivalError(ValueError):
     """An arrival that is refused: a sentence for the participant, and one word for the log."""
 
     def __init__(self, reason: Reason) -> None:
-        super().__init__(MESSAGES[reason])
+        super().__init__(TEXT[f"arrival.{reason}"])
         self.reason: Reason = reason
 
 

@@ -171,7 +171,7 @@ def test_strangers_and_forged_posts(at_task, app, person):
     trial = someone.state()["trials"][0]
     forged = someone.client.post("/task/responses", json=someone.response(trial))
     assert forged.status_code == 400
-    assert forged.get_json()["error"] == "invalid"
+    assert forged.get_json()["error"] == "csrf"
     assert stranger.answer(trial).status_code == 401
 
 

@@ -84,7 +84,7 @@ def test_every_sentence_is_used_somewhere():
     used = "".join(path.read_text(encoding="utf-8") for path in [*PAGES, *SCRIPTS])
     composed = re.compile(
         r"(page\.path|welcome\.(what|time|data|free)|device\.(window|pointer|screen)|quiz\.[a-z]+"
-        r"|questions\.problem|end|task\.(practice|main|only|resume))(\.|$)"
+        r"|questions\.problem|end|task\.(practice|main|only|resume)|arrival|error\.[a-z]+)(\.|$)"
     )
     for key in TEXT:
         short = key.removeprefix("task.").removeprefix("device.")
