@@ -89,17 +89,19 @@ def respond() -> ResponseReturnValue:
         participant = participants.current(session, lock=True)
         if participant is None:
             return _refused(401, "no_session")
-        stored = _stored(session, participant, answer)
-        if stored is not None:
-            return _acknowledged(session, running, participant, stored, duplicate=True)
+        following = participants.answered(session, participant)
+        if answer.trial_index < following:
+            stored = _stored(session, participant, answer)
+            if stored is not None:
+                return _acknowledged(running, participant, stored, following, duplicate=True)
         if participants.is_over(participant):
             return _refused(410, "ended")
-        refusal = _refusal(session, running, participant, answer)
+        refusal = _refusal(running, participant, answer, following)
         if refusal is not None:
             return refusal
         stored = _store(session, running, participant, answer)
-        _move_on(session, running, participant, answered=answer.trial_index + 1)
-        return _acknowledged(session, running, participant, stored, duplicate=False)
+        _move_on(session, running, participant, following + 1)
+        return _acknowledged(running, participant, stored, following + 1, duplicate=False)
 
 
 def _stored(session: Session, participant: Participant, answer: Answer) -> Response | None:
@@ -112,10 +114,9 @@ def _stored(session: Session, participant: Participant, answer: Answer) -> Respo
 
 
 def _refusal(
-    session: Session, running: Experiment, participant: Participant, answer: Answer
+    running: Experiment, participant: Participant, answer: Answer, following: int
 ) -> ResponseReturnValue | None:
-    """Why a response cannot be taken now, or None."""
-    following = participants.answered(session, participant)
+    """Why a response cannot be taken now, or None. following: the trial index that is next."""
     if participant.stage not in {"practice", "main"}:
         return _refused(409, "not_dealt", next=following)
     if answer.trial_index > following:
@@ -166,7 +167,7 @@ def _our_time(at_ms: float, answer: Answer, now: datetime) -> datetime:
 
 
 def _move_on(
-    session: Session, running: Experiment, participant: Participant, *, answered: int
+    session: Session, running: Experiment, participant: Participant, answered: int
 ) -> None:
     """To the next round, block or stage, once all trials of this one are answered."""
     first, end = _bounds(running, participant)
@@ -200,10 +201,10 @@ def _has_learned(
 
 
 def _acknowledged(
-    session: Session,
     running: Experiment,
     participant: Participant,
     stored: Response,
+    following: int,
     *,
     duplicate: bool,
 ) -> ResponseReturnValue:
@@ -214,7 +215,7 @@ def _acknowledged(
     return jsonify(
         stored=True,
         duplicate=duplicate,
-        next=participants.answered(session, participant) if duplicate else stored.trial_index + 1,
+        next=following,
         stage=participant.stage,
         feedback=feedback,
     )
