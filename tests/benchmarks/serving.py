@@ -121,7 +121,7 @@ def main(
         pace=pace,
         images=images,
         drop_out=0.05,
-        withdraw=0.02,
+        # nobody withdraws: withdrawn responses are deleted, and could not be counted below
         come_back_late=0.05,
         refresh=0.02,
         two_tabs=0.02,
