@@ -36,6 +36,9 @@ class Database:
         if self.url.get_backend_name() == "postgresql":
             self.url = self.url.set(drivername="postgresql+psycopg")
         self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
+        # No BEGIN and ROLLBACK to send and wait for around a single question.
+        reading = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._reading = self.engine.execution_options(**reading)
         # SQLite's own waiting is unfair: a thread may starve for seconds. Here they queue.
         self._turn: AbstractContextManager[Any] = Lock() if self.is_sqlite else nullcontext()
 
@@ -46,8 +49,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A transaction that changes nothing."""
-        with Session(self.engine) as session:
+        """Questions that change nothing. On PostgreSQL each is a transaction of its own."""
+        with Session(self._reading) as session:
             yield session
 
     @contextmanager
@@ -139,4 +142,6 @@ def _sqlite(url: Any) -> Engine:
 
 
 def _postgresql(url: Any) -> Engine:
-    return create_engine(url, pool_size=16, max_overflow=16, pool_pre_ping=True)
+    # Connections are not asked for a sign of life before each use: after a restart of the database
+    # the first request is answered with 503, which browsers send again, and the pool is renewed.
+    return create_engine(url, pool_size=16, max_overflow=16)

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 from visitors import BROWSERS, Server, Visitor, find_browser, new_visitor, running_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it lives, other tests cannot run an event loop
 def browser() -> Iterator[Browser]:
     path = find_browser()
     if path is None:
