@@ -191,7 +191,9 @@ def cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return "'" + value if value[:1] in FORMULA_STARTS else value
+        # What already begins so with an apostrophe gets another, so that reading can take one off.
+        is_risky = value.lstrip("'")[:1] in FORMULA_STARTS
+        return "'" + value if is_risky else value
     if isinstance(value, datetime):
         return moment(value)
     if isinstance(value, float):

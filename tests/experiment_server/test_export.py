@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, insert, select, update
 
+from analysis.tables import plain
 from experiment_server import export as exporting
 from experiment_server import models
 from experiment_server.export import cell, export
@@ -360,3 +361,11 @@ def test_the_commands(app, running, out):
     with running.database.read() as session:
         actions = list(session.scalars(select(models.Audit.action).order_by(models.Audit.id)))
     assert actions == ["export", "payments", "forget"]
+
+
+@given(st.text(st.sampled_from("'=+-@\tab"), max_size=5) | st.text(max_size=20))
+@example("'=1+1")
+@example("''=1+1")
+def test_the_analysis_reads_every_text_as_it_was(text):
+    assert plain(cell(text)) == text
+    assert cell(text)[:1] not in exporting.FORMULA_STARTS

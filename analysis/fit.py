@@ -1,0 +1,161 @@
+"""The maximum-likelihood fit of a design, on standardised scales, in the units of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, gammaln
+from threadpoolctl import threadpool_limits
+
+from analysis.agq import Quadrature
+from analysis.design import Design, RandomEffects
+from analysis.laplace import Block, Laplace, State
+from analysis.maximum import Minimum, minimise, truncated_inverse
+
+Floats = NDArray[np.float64]
+
+SINGULAR = 1e-4  # lme4's bound on a diagonal entry of Λ
+_FIRST_START = 0.5
+_OTHER_STARTS = (0.1, 1.5)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Estimates of a mixed model, in the units of the data.
+
+    `beta` (p,) and its covariance; for each grouping factor Λ, the conditional `modes`
+    (levels, effects) and their covariances (levels, effects, effects). `undetermined` (p,)
+    tells the coefficients about which the likelihood says nothing: their covariances are NaN.
+    """
+
+    beta: Floats
+    covariance: Floats
+    factors: list[Floats]
+    modes: list[Floats]
+    mode_covariances: list[Floats]
+    llf: float
+    points: int
+    singular: bool
+    undetermined: NDArray[np.bool_]
+    converged: bool
+
+
+def fit_design(design: Design, points: int = 1) -> Fit:
+    """The maximum of the likelihood of `design`, found with one BLAS thread.
+
+    With `points` > 1 by adaptive quadrature, which needs a single random effect.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _Fitting(design, points).fit()
+
+
+class _Fitting:
+    """A design in standardised units: orthonormal fixed effects, random slopes of unit size."""
+
+    def __init__(self, design: Design, points: int) -> None:
+        self.design = design
+        scales = _scales(design.x)
+        q, r = np.linalg.qr(design.x / scales)
+        unit = np.sqrt(len(q)) / 2
+        self.to_beta = np.linalg.inv(r) * unit / scales[:, None]
+        self.scales = [_scales(effects.z) for effects in design.random]
+        blocks = [_block(e, scale) for e, scale in zip(design.random, self.scales, strict=True)]
+        parts = (design.successes, design.trials, q * unit, blocks)
+        self.engine = Quadrature(*parts, points) if points > 1 else Laplace(*parts)
+        self.points = points
+        self.split = self.engine.parameters
+
+    def fit(self) -> Fit:
+        best = minimise(self._objective, self._start(_FIRST_START))
+        if self._is_singular(best) or not best.converged:
+            others = [minimise(self._objective, self._start(size)) for size in _OTHER_STARTS]
+            best = min([best, *others], key=lambda found: (round(found.value, 7), found.value))
+        return self._result(best)
+
+    def _objective(self, psi: Floats) -> tuple[float, Floats]:
+        return self.engine.deviance_and_gradient(psi[: self.split], psi[self.split :])
+
+    def _start(self, size: float) -> Floats:
+        """θ a multiple of the identity, β as without random effects."""
+        diagonal = [np.eye(block.effects).T[block.free.T] for block in self.engine.blocks]
+        self.engine.u = np.zeros_like(self.engine.u)
+        return np.concatenate([size * np.concatenate(diagonal), self._without_random()])
+
+    def _without_random(self, steps: int = 6) -> Floats:
+        x, y, m = self.engine.x, self.engine.y, self.engine.m
+        gamma = np.zeros(x.shape[1])
+        for _ in range(steps):
+            p = expit(x @ gamma)
+            information = x.T @ (x * (m * p * (1 - p))[:, None])
+            gamma = gamma + np.linalg.solve(information, x.T @ (y - m * p))
+            gamma = np.clip(gamma, -5, 5)
+        return gamma
+
+    def _is_singular(self, found: Minimum) -> bool:
+        factors = self.engine.factors(found.point[: self.split])
+        return any(bool((np.abs(np.diag(factor)) < SINGULAR).any()) for factor in factors)
+
+    def _result(self, found: Minimum) -> Fit:
+        theta, gamma = found.point[: self.split], found.point[self.split :]
+        state = self.engine.conditional_modes(theta, gamma)
+        inverse, lost = truncated_inverse(found.hessian / 2)
+        covariance = self.to_beta @ inverse[self.split :, self.split :] @ self.to_beta.T
+        units = np.linalg.norm(self.to_beta, axis=1, keepdims=True)
+        undetermined = (np.abs(self.to_beta @ lost[self.split :]) > 1e-3 * units).any(axis=1)
+        covariance[undetermined, :] = covariance[:, undetermined] = np.nan
+        factors, modes, covariances = self._in_data_units(state)
+        return Fit(
+            beta=self.to_beta @ gamma,
+            covariance=covariance,
+            factors=factors,
+            modes=modes,
+            mode_covariances=covariances,
+            llf=-found.value / 2 + self._constant(),
+            points=self.points,
+            singular=self._is_singular(found),
+            undetermined=undetermined,
+            converged=found.converged,
+        )
+
+    def _constant(self) -> float:
+        """The log of the binomial coefficients, which lme4 counts in."""
+        y, m = self.design.successes, self.design.trials
+        return float((gammaln(m + 1) - gammaln(y + 1) - gammaln(m - y + 1)).sum())
+
+    def _in_data_units(self, state: State) -> tuple[list[Floats], list[Floats], list[Floats]]:
+        """Λ with a diagonal that is not negative, modes and their covariances, as designed."""
+        engine = self.engine
+        first, _, rest = engine.covariances(state)
+        count = len(engine.blocks)
+        factors, modes, covariances = ([np.empty(0)] * count for _ in range(3))
+        for i, (block, place) in enumerate(zip(engine.blocks, engine.order, strict=True)):
+            scale = self.scales[place]
+            factor = state.factors[i] / scale[:, None]
+            span = slice(engine.starts[i], engine.starts[i + 1])
+            u = state.u[span].reshape(block.levels, block.effects)
+            covariance = first if i == 0 else _blocks(rest, span, engine.starts[1], block)
+            factors[place] = factor * np.where(np.diag(factor) < 0, -1.0, 1.0)
+            modes[place] = u @ factor.T
+            covariances[place] = covariance / scale[:, None] / scale
+        return factors, modes, covariances
+
+
+def _blocks(rest: Floats, span: slice, first: int, block: Block) -> Floats:
+    """The blocks on the diagonal (levels, p, p) of one factor's part of a matrix."""
+    part = rest[span.start - first : span.stop - first, span.start - first : span.stop - first]
+    shape = (block.levels, block.effects, block.levels, block.effects)
+    diagonal: Floats = np.einsum("lalb->lab", part.reshape(shape))
+    return diagonal
+
+
+def _block(effects: RandomEffects, scale: Floats) -> Block:
+    return Block(effects.z / scale, effects.codes, len(effects.levels), effects.free)
+
+
+def _scales(x: Floats) -> Floats:
+    """The root mean square of each column, and 1 for indicators, which need no scale."""
+    sizes = np.sqrt((x**2).mean(axis=0))
+    plain = np.isin(x, (-1.0, 0.0, 1.0)).all(axis=0) | (sizes == 0)
+    return np.where(plain, 1.0, sizes)
