@@ -36,9 +36,6 @@ class Database:
         if self.url.get_backend_name() == "postgresql":
             self.url = self.url.set(drivername="postgresql+psycopg")
         self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
-        # No BEGIN and ROLLBACK to send and wait for around a single question.
-        reading = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
-        self._reading = self.engine.execution_options(**reading)
         # SQLite's own waiting is unfair: a thread may starve for seconds. Here they queue.
         self._turn: AbstractContextManager[Any] = Lock() if self.is_sqlite else nullcontext()
 
@@ -49,8 +46,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Questions that change nothing. On PostgreSQL each is a transaction of its own."""
-        with Session(self._reading) as session:
+        """A transaction that changes nothing."""
+        with Session(self.engine) as session:
             yield session
 
     @contextmanager
