@@ -17,7 +17,7 @@ def shown_images(page) -> list[str]:
     return page.evaluate("[...document.querySelectorAll('.query img')].map((image) => image.src)")
 
 
-def wait_for(condition, timeout_s: float = 10.0) -> None:
+def wait_for(condition, timeout_s: float = 30.0) -> None:
     ends = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < ends, "it never came"
