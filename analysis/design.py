@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,10 +45,11 @@ class Design:
     """All that a fit needs: `successes` of `trials` (n,), `x` (n, p) and the random effects.
 
     `kept` are the columns of patsy's matrix that are in `x`; `dropped` names the others, which
-    are sums of earlier columns.
+    are sums of earlier columns. `data` has the rows in the columns that the formula names.
     """
 
     formula: Formula
+    data: pd.DataFrame
     successes: Floats
     trials: Floats
     x: Floats
@@ -56,6 +58,16 @@ class Design:
     dropped: list[str]
     info: Any
     random: list[RandomEffects]
+
+    def with_columns(self, columns: Sequence[int]) -> Design:
+        """The design with some columns of `x` only, as a null hypothesis has them."""
+        names = [self.names[column] for column in columns]
+        kept = [self.kept[column] for column in columns]
+        return replace(self, x=self.x[:, list(columns)], names=names, kept=kept)
+
+    def with_outcome(self, successes: Floats) -> Design:
+        """The design with other outcomes (n,), of as many trials."""
+        return replace(self, successes=successes)
 
 
 def build_design(formula: Formula, data: pd.DataFrame) -> Design:
@@ -76,6 +88,7 @@ def build_design(formula: Formula, data: pd.DataFrame) -> Design:
     random = [_random_effects(term, data) for term in formula.random]
     design = Design(
         formula,
+        data[used_columns(formula, data)],
         successes,
         trials,
         full[:, kept],
