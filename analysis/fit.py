@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, gammaln
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from analysis.agq import Quadrature
 from analysis.design import Design, RandomEffects
@@ -28,6 +30,7 @@ class Fit:
     `beta` (p,) and its covariance; for each grouping factor Λ, the conditional `modes`
     (levels, effects) and their covariances (levels, effects, effects). `undetermined` (p,)
     tells the coefficients about which the likelihood says nothing: their covariances are NaN.
+    `minimum` is where the deviance is least, on the standardised scales of `Fitting`.
     """
 
     beta: Floats
@@ -40,6 +43,7 @@ class Fit:
     singular: bool
     undetermined: NDArray[np.bool_]
     converged: bool
+    minimum: Minimum
 
 
 def fit_design(design: Design, points: int = 1) -> Fit:
@@ -47,12 +51,26 @@ def fit_design(design: Design, points: int = 1) -> Fit:
 
     With `points` > 1 by adaptive quadrature, which needs a single random effect.
     """
-    with threadpool_limits(limits=1, user_api="blas"):
-        return _Fitting(design, points).fit()
+    with one_blas_thread():
+        return Fitting(design, points).fit()
 
 
-class _Fitting:
-    """A design in standardised units: orthonormal fixed effects, random slopes of unit size."""
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Inside it, matrix products use one thread: with two a fit was once 40 times slower."""
+    limited: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
+    return limited
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+class Fitting:
+    """A design in standardised units: orthonormal fixed effects, random slopes of unit size.
+
+    A point is (θ, γ): the entries of Λ in these units, then the fixed effects, β = `to_beta` γ.
+    """
 
     def __init__(self, design: Design, points: int) -> None:
         self.design = design
@@ -68,13 +86,15 @@ class _Fitting:
         self.split = self.engine.parameters
 
     def fit(self) -> Fit:
-        best = minimise(self._objective, self._start(_FIRST_START))
-        if self._is_singular(best) or not best.converged:
-            others = [minimise(self._objective, self._start(size)) for size in _OTHER_STARTS]
+        """The fit, tried from further starts where the first one ends at a boundary."""
+        best = minimise(self.objective, self._start(_FIRST_START))
+        if self.is_singular(best.point) or not best.converged:
+            others = [minimise(self.objective, self._start(size)) for size in _OTHER_STARTS]
             best = min([best, *others], key=lambda found: (round(found.value, 7), found.value))
-        return self._result(best)
+        return self.result(best)
 
-    def _objective(self, psi: Floats) -> tuple[float, Floats]:
+    def objective(self, psi: Floats) -> tuple[float, Floats]:
+        """The deviance at a point and its gradient."""
         return self.engine.deviance_and_gradient(psi[: self.split], psi[self.split :])
 
     def _start(self, size: float) -> Floats:
@@ -93,11 +113,13 @@ class _Fitting:
             gamma = np.clip(gamma, -5, 5)
         return gamma
 
-    def _is_singular(self, found: Minimum) -> bool:
-        factors = self.engine.factors(found.point[: self.split])
+    def is_singular(self, psi: Floats) -> bool:
+        """Whether a random effect has no variance of its own at a point."""
+        factors = self.engine.factors(psi[: self.split])
         return any(bool((np.abs(np.diag(factor)) < SINGULAR).any()) for factor in factors)
 
-    def _result(self, found: Minimum) -> Fit:
+    def result(self, found: Minimum) -> Fit:
+        """The estimates at a minimum, in the units of the data."""
         theta, gamma = found.point[: self.split], found.point[self.split :]
         state = self.engine.conditional_modes(theta, gamma)
         inverse, lost = truncated_inverse(found.hessian / 2)
@@ -112,16 +134,18 @@ class _Fitting:
             factors=factors,
             modes=modes,
             mode_covariances=covariances,
-            llf=-found.value / 2 + self._constant(),
+            llf=-found.value / 2 + self.constant,
             points=self.points,
-            singular=self._is_singular(found),
+            singular=self.is_singular(found.point),
             undetermined=undetermined,
             converged=found.converged,
+            minimum=found,
         )
 
-    def _constant(self) -> float:
+    @property
+    def constant(self) -> float:
         """The log of the binomial coefficients, which lme4 counts in."""
-        y, m = self.design.successes, self.design.trials
+        y, m = self.engine.y, self.design.trials
         return float((gammaln(m + 1) - gammaln(y + 1) - gammaln(m - y + 1)).sum())
 
     def _in_data_units(self, state: State) -> tuple[list[Floats], list[Floats], list[Floats]]:
@@ -129,17 +153,24 @@ class _Fitting:
         engine = self.engine
         first, _, rest = engine.covariances(state)
         count = len(engine.blocks)
-        factors, modes, covariances = ([np.empty(0)] * count for _ in range(3))
+        modes, covariances = ([np.empty(0)] * count for _ in range(2))
         for i, (block, place) in enumerate(zip(engine.blocks, engine.order, strict=True)):
             scale = self.scales[place]
             factor = state.factors[i] / scale[:, None]
             span = slice(engine.starts[i], engine.starts[i + 1])
             u = state.u[span].reshape(block.levels, block.effects)
             covariance = first if i == 0 else _blocks(rest, span, engine.starts[1], block)
-            factors[place] = factor * np.where(np.diag(factor) < 0, -1.0, 1.0)
             modes[place] = u @ factor.T
             covariances[place] = covariance / scale[:, None] / scale
-        return factors, modes, covariances
+        return self.factors_in_data_units(state.factors), modes, covariances
+
+    def factors_in_data_units(self, factors: list[Floats]) -> list[Floats]:
+        """Λ of each grouping factor as designed, with a diagonal that is not negative."""
+        found = [np.empty(0)] * len(factors)
+        for factor, place in zip(factors, self.engine.order, strict=True):
+            scaled = factor / self.scales[place][:, None]
+            found[place] = scaled * np.where(np.diag(scaled) < 0, -1.0, 1.0)
+        return found
 
 
 def _blocks(rest: Floats, span: slice, first: int, block: Block) -> Floats:
