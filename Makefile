@@ -2,14 +2,14 @@
 # make serve   the demo study on this computer, with a link to try it
 # make test    every test        make lint   ruff and mypy
 # make bench   the tables of the README's performance section
-# make lock    pin the dependencies anew
+# make lock    pin the dependencies anew     make reference   freeze lme4's results anew (needs R)
 PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= stimuli/studies/demo.toml
 OUT ?= studies/demo
 PORT ?= 5000
 
-.PHONY: setup study serve test lint bench lock clean
+.PHONY: setup study serve test lint bench lock reference clean
 
 setup: .venv/ready
 
@@ -47,10 +47,15 @@ bench: setup .venv/horama
 	PYTHONPATH=.venv/horama $(BIN)/python tests/benchmarks/rendering.py
 	$(BIN)/python tests/benchmarks/pixel_maps.py
 	$(BIN)/python tests/benchmarks/pixel_maps.py --schedule constant
+	$(BIN)/python tests/benchmarks/mixed_models.py
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --output-file requirements.lock
+
+reference:
+	@command -v Rscript > /dev/null || { echo "Rscript is missing: install R with lme4, emmeans, car and jsonlite (Debian: apt install r-cran-lme4 r-cran-emmeans r-cran-car r-cran-jsonlite)"; exit 1; }
+	Rscript tests/analysis/reference/freeze.R tests/analysis/data/lme4
 
 clean:
 	rm -rf .venv studies/demo studies/demo.partial instance

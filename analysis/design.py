@@ -78,6 +78,7 @@ def build_design(formula: Formula, data: pd.DataFrame) -> Design:
     if data.empty:
         raise ValueError("the data is empty: there is no row to fit")
     check_complete(formula, data)
+    data = _with_categories(data[used_columns(formula, data)])
     successes, trials = _outcome(formula, data)
     matrix = _matrix(formula.fixed, data)
     info = matrix.design_info
@@ -88,7 +89,7 @@ def build_design(formula: Formula, data: pd.DataFrame) -> Design:
     random = [_random_effects(term, data) for term in formula.random]
     design = Design(
         formula,
-        data[used_columns(formula, data)],
+        data,
         successes,
         trials,
         full[:, kept],
@@ -138,10 +139,40 @@ def used_columns(formula: Formula, data: pd.DataFrame) -> list[str]:
     return [str(name) for name in data.columns if name in words]
 
 
-def level_labels(term: RandomTerm, data: pd.DataFrame) -> list[str]:
+def level_labels(term: RandomTerm, data: pd.DataFrame) -> pd.Series[str]:
     """The level of the grouping factor each row belongs to: `p001`, or `c01:n1`."""
-    columns = [data[name].astype(str) for name in term.group]
-    return [":".join(row) for row in zip(*columns, strict=True)]
+    labels = [data[name].astype(str).astype(object) for name in term.group]
+    joined: pd.Series[str] = labels[0]
+    for column in labels[1:]:
+        joined = joined + ":" + column
+    return joined
+
+
+def rows_of(info: Any, data: pd.DataFrame) -> Floats:
+    """The rows (n, p) of a design matrix for other data.
+
+    Raises ValueError for a level that the fit did not have, and for missing values.
+    """
+    categories = data.select_dtypes("category")
+    plain = data.assign(**{str(name): categories[name].astype(object) for name in categories})
+    try:
+        (matrix,) = patsy.build_design_matrices([info], plain, NA_action="raise")
+    except patsy.PatsyError as error:
+        raise ValueError(f"cannot predict from the data: {error.message}") from None
+    if len(matrix) != len(data):  # a formula of an intercept alone has one row for any data
+        matrix = np.repeat(matrix, len(data), axis=0)
+    return np.asarray(matrix, dtype=np.float64)
+
+
+def _with_categories(data: pd.DataFrame) -> pd.DataFrame:
+    """Columns of text as categories in alphabetical order, which are read once and not by row."""
+    texts = [
+        str(name)
+        for name in data
+        if pd.api.types.is_object_dtype(data[name]) or isinstance(data[name].dtype, pd.StringDtype)
+    ]
+    found = {name: data[name].astype("category") for name in texts}
+    return data.assign(**found)
 
 
 def _matrix(part: str, data: pd.DataFrame) -> Any:
@@ -210,7 +241,7 @@ def _random_effects(term: RandomTerm, data: pd.DataFrame) -> RandomEffects:
     for matrix in matrices:
         _check_levels(matrix.design_info)
     names = [str(name) for m in matrices for name in m.design_info.column_names]
-    codes, levels = pd.factorize(np.array(level_labels(term, data), dtype=object), sort=True)
+    codes, levels = _codes(term, data)
     if len(levels) < 2:
         raise ValueError(
             f"grouping factor {term.label} has one level ({levels[0]}): it needs at least two"
@@ -219,12 +250,23 @@ def _random_effects(term: RandomTerm, data: pd.DataFrame) -> RandomEffects:
     return RandomEffects(
         term,
         names,
-        [str(level) for level in levels],
+        levels,
         np.column_stack([np.asarray(matrix, dtype=np.float64) for matrix in matrices]),
-        codes.astype(np.int64),
+        codes,
         np.tril(part[:, None] == part[None, :]),
         [matrix.design_info for matrix in matrices],
     )
+
+
+def _codes(term: RandomTerm, data: pd.DataFrame) -> tuple[Ints, list[str]]:
+    """The level of each row as a number, and the levels in alphabetical order."""
+    combined = data.groupby(list(term.group), observed=True, sort=False).ngroup().to_numpy()
+    _, first, codes = np.unique(combined, return_index=True, return_inverse=True)
+    labels = level_labels(term, data.iloc[first]).to_numpy()
+    order = np.argsort(labels)
+    ranks = np.empty_like(order)
+    ranks[order] = np.arange(len(order))
+    return ranks[codes], [str(label) for label in labels[order]]
 
 
 def _check_size(design: Design) -> None:

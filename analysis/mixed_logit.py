@@ -15,7 +15,7 @@ from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 
 from analysis.advice import advise
-from analysis.design import Design, RandomEffects, build_design, level_labels
+from analysis.design import Design, RandomEffects, build_design, level_labels, rows_of
 from analysis.fit import Fit, fit_design
 from analysis.formula import parse_formula
 
@@ -229,8 +229,8 @@ class MixedLogitResults(LikelihoodModelResults):  # type: ignore[misc]
     def _fixed_part(self, data: pd.DataFrame | None) -> Floats:
         if data is None:
             return np.asarray(self.design.x @ self.fit.beta)
-        (x,) = patsy.build_design_matrices([self.design.info], data, NA_action="raise")
-        return np.asarray(np.asarray(x)[:, self.design.kept] @ self.fit.beta)
+        x = rows_of(self.design.info, data)[:, self.design.kept]
+        return np.asarray(x @ self.fit.beta)
 
 
 def _random_part(
@@ -238,13 +238,12 @@ def _random_part(
 ) -> Floats:
     if data is None:
         return np.asarray((effects.z * modes[effects.codes]).sum(axis=1))
-    matrices = patsy.build_design_matrices(effects.infos, data, NA_action="raise")
-    z = np.hstack([np.asarray(matrix) for matrix in matrices])
+    z = np.hstack([rows_of(info, data) for info in effects.infos])
     labels = level_labels(effects.term, data)
     codes = pd.Index(effects.levels).get_indexer(pd.Index(labels))
     if (codes < 0).any() and not new_levels:
         raise ValueError(
-            f"level {labels[int(np.argmax(codes < 0))]!r} of {effects.label} was not in the fit: "
+            f"level {labels.iloc[int(np.argmax(codes < 0))]!r} of {effects.label} was not in the fit: "
             "predict with new_levels=True to give it an effect of 0"
         )
     known = np.where(codes[:, None] < 0, 0.0, modes[codes])

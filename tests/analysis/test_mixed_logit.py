@@ -154,3 +154,28 @@ def test_bad_data_is_refused_in_one_line(
     with pytest.raises(ValueError, match=says) as caught:
         mixed_logit(formula, change(study))
     assert len(str(caught.value).splitlines()) == (3 if "did you mean" in says else 1)
+
+
+def test_rows_with_fewer_categories_are_predicted(study: pd.DataFrame) -> None:
+    categories = study.astype({"condition": "category", "network": "category"})
+    results = mixed_logit("correct ~ condition * network + (1 | participant)", categories)
+    some = categories[categories["network"] == "b"]
+    few = some.assign(network=some["network"].cat.remove_unused_categories())
+    expected = results.predict()[(categories["network"] == "b").to_numpy()]
+    np.testing.assert_allclose(results.predict(few), expected)
+
+
+def test_an_unknown_level_is_named(study: pd.DataFrame) -> None:
+    results = mixed_logit("correct ~ condition + (1 | participant)", study)
+    with pytest.raises(ValueError, match="cannot predict from the data: .*'maca'"):
+        results.predict(study.head(3).assign(condition="maca"))
+
+
+def test_the_order_of_categories_is_kept(study: pd.DataFrame) -> None:
+    ordered = study.assign(condition=pd.Categorical(study["condition"], ["maco", "control"]))
+    results = mixed_logit("correct ~ condition + (1 | participant)", ordered)
+    assert "condition[T.control]" in results.params.index
+    text = mixed_logit("correct ~ condition + (1 | participant)", study)
+    assert results.params["condition[T.control]"] == pytest.approx(
+        -text.params["condition[T.maco]"], abs=1e-6
+    )
