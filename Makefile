@@ -54,8 +54,9 @@ lock: setup
 	  --generate-hashes --no-header --no-annotate --output-file requirements.lock
 
 reference:
-	@command -v Rscript > /dev/null || { echo "Rscript is missing: install R with lme4, emmeans, car and jsonlite (Debian: apt install r-cran-lme4 r-cran-emmeans r-cran-car r-cran-jsonlite)"; exit 1; }
+	@command -v Rscript > /dev/null || { echo "Rscript is missing: install R with lme4, emmeans, car, mvtnorm and jsonlite (Debian: r-cran-lme4 r-cran-emmeans r-cran-car r-cran-mvtnorm r-cran-jsonlite)"; exit 1; }
 	Rscript tests/analysis/reference/freeze.R tests/analysis/data/lme4
+	cd tests/analysis/data/emmeans && Rscript freeze.R
 
 clean:
 	rm -rf .venv studies/demo studies/demo.partial instance

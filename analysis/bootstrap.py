@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from analysis.mixed_logit import MixedLogitResults
+from analysis.nested import check_nested, check_same_rows
 from analysis.refit import Refit, Refits
 from analysis.simulation import simulate_outcomes
 
@@ -91,9 +92,10 @@ def bootstrap_test(
     """The likelihood-ratio test of `small` within `large`, with a simulated null distribution.
 
     It holds its level with few items, and for variances at their boundary, where chi-square does
-    not (Halekoh and Højsgaard 2014, J. Stat. Softw. 59(9)). Raises ValueError if the two are not
-    of the same rows or `large` has no more parameters.
+    not (Halekoh and Højsgaard 2014, J. Stat. Softw. 59(9)). Raises ValueError for models that are
+    not nested or not of the same rows.
     """
+    check_same_rows(small, large)
     check_nested(small, large)
     null, alternative = Refits(small.design, small.fit), Refits(large.design, large.fit)
     observed = 2 * (large.llf - small.llf)
@@ -103,19 +105,6 @@ def bootstrap_test(
         differences.append(2 * (alternative.estimates(drawn).llf - null.estimates(drawn).llf))
     extreme = int((np.array(differences) >= observed).sum())
     return BootstrapTest(observed, large.df - small.df, (extreme + 1) / (draws + 1), draws)
-
-
-def check_nested(small: MixedLogitResults, large: MixedLogitResults) -> None:
-    """Raise ValueError unless the models are of the same rows and `large` has more parameters."""
-    one, other = small.design, large.design
-    same = one.successes.shape == other.successes.shape
-    if not same or (one.successes != other.successes).any() or (one.trials != other.trials).any():
-        raise ValueError("the models were fitted to different rows: fit both to the same data")
-    if large.df <= small.df:
-        raise ValueError(
-            f"{other.formula.text!r} has {large.df} parameters and {one.formula.text!r} has "
-            f"{small.df}: give the smaller model first"
-        )
 
 
 def _streams(

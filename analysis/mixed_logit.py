@@ -242,8 +242,9 @@ def _random_part(
     labels = level_labels(effects.term, data)
     codes = pd.Index(effects.levels).get_indexer(pd.Index(labels))
     if (codes < 0).any() and not new_levels:
+        unknown = labels.iloc[int(np.argmax(codes < 0))]
         raise ValueError(
-            f"level {labels.iloc[int(np.argmax(codes < 0))]!r} of {effects.label} was not in the fit: "
+            f"level {unknown!r} of {effects.label} was not in the fit: "
             "predict with new_levels=True to give it an effect of 0"
         )
     known = np.where(codes[:, None] < 0, 0.0, modes[codes])

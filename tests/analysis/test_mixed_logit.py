@@ -167,7 +167,7 @@ def test_rows_with_fewer_categories_are_predicted(study: pd.DataFrame) -> None:
 
 def test_an_unknown_level_is_named(study: pd.DataFrame) -> None:
     results = mixed_logit("correct ~ condition + (1 | participant)", study)
-    with pytest.raises(ValueError, match="cannot predict from the data: .*'maca'"):
+    with pytest.raises(ValueError, match=r"cannot predict from the data: .*'maca'"):
         results.predict(study.head(3).assign(condition="maca"))
 
 
