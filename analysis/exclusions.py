@@ -1,24 +1,33 @@
-"""Preregistered rules on who is left out: rules as data -> kept, dropped, and each one's reason.
+"""Who is left out, by preregistered rules: rules on an export -> kept, dropped, and each reason.
 
-A study file holds them as a table a rule, in the order in which they are applied:
-
-    [exclusions.incomplete]
-    [exclusions.below_chance]
-    alpha = 0.05
+What the rules say is in `stimuli.exclusion_rules`, whose words a study file's `exclusions` uses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Any
 
 import pandas as pd
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from scipy.stats import binom
 
 from analysis.responses import Export
-from stimuli.rows import Record
+from stimuli.exclusion_rules import (
+    DEFAULTS,
+    RULES,
+    BelowChance,
+    CatchTrials,
+    Duplicate,
+    Duration,
+    Incomplete,
+    Late,
+    OneSided,
+    Rule,
+    TooFast,
+    validate_rules,
+)
 
 __all__ = [
     "DEFAULTS",
@@ -26,6 +35,7 @@ __all__ = [
     "BelowChance",
     "CatchTrials",
     "Duplicate",
+    "Duration",
     "Exclusions",
     "Incomplete",
     "Late",
@@ -34,11 +44,10 @@ __all__ = [
     "TooFast",
     "chance_limits",
     "exclude",
+    "is_preregistered",
+    "preregistered",
     "read_rules",
 ]
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
 @dataclass(frozen=True)
@@ -50,129 +59,85 @@ class Breach:
     reason: str
 
 
-class Rule(Record):
-    """What a participant must not do. `name` is the rule's key in a study file."""
-
-    name: ClassVar[str]
-
-    def breaches(self, export: Export) -> Iterator[Breach]:
-        """Who breaks the rule. Raises ValueError if the export cannot tell."""
-        raise NotImplementedError
-
-
-class Incomplete(Rule):
-    """Left before the end: the outcome is not "completed"."""
-
-    name = "incomplete"
-
-    def breaches(self, export: Export) -> Iterator[Breach]:
-        people = _with(self, export.participants, "outcome")
-        answered = export.main.groupby("participant", observed=True).size()
-        for who, outcome in zip(people["participant"], people["outcome"], strict=True):
-            if outcome != "completed":
-                trials = int(answered.get(who, 0))
-                yield Breach(who, trials, f"outcome {outcome!r} after {trials} main trials")
+def _incomplete(rule: Incomplete, export: Export) -> Iterator[Breach]:
+    people = _with(rule, export.participants, "outcome")
+    answered = export.main.groupby("participant", observed=True).size()
+    for who, outcome in zip(people["participant"], people["outcome"], strict=True):
+        if outcome != "completed":
+            trials = int(answered.get(who, 0))
+            yield Breach(who, trials, f"outcome {outcome!r} after {trials} main trials")
 
 
-class Late(Rule):
-    """Completed after the place had been dealt to someone else."""
-
-    name = "late"
-
-    def breaches(self, export: Export) -> Iterator[Breach]:
-        people = _with(self, export.participants, "late")
-        for who in people.loc[people["late"] == 1, "participant"]:
-            yield Breach(who, 1, "completed after the place had been dealt anew")
+def _late(rule: Late, export: Export) -> Iterator[Breach]:
+    people = _with(rule, export.participants, "late")
+    for who in people.loc[people["late"] == 1, "participant"]:
+        yield Breach(who, 1, "completed after the place had been dealt anew")
 
 
-class Duplicate(Rule):
-    """Answered a main trial more than once, as someone does who takes part twice."""
-
-    name = "duplicate"
-
-    def breaches(self, export: Export) -> Iterator[Breach]:
-        trials = _with(self, export.main, "trial_id")
-        again = trials[trials.duplicated(["participant", "trial_id"])]
-        for who, times in again.groupby("participant", observed=True, sort=False).size().items():
-            yield Breach(str(who), int(times), f"answered {times} main trials again")
+def _duplicate(rule: Duplicate, export: Export) -> Iterator[Breach]:
+    trials = _with(rule, export.main, "trial_id")
+    again = trials[trials.duplicated(["participant", "trial_id"])]
+    for who, times in again.groupby("participant", observed=True, sort=False).size().items():
+        yield Breach(str(who), int(times), f"answered {times} main trials again")
 
 
-class BelowChance(Rule):
-    """Fewer correct main trials than guessing would give: exact one-sided binomial test.
-
-    Excluded is who has so few correct that guessing (probability `chance` a trial) gives as few
-    or fewer with a probability of at most `alpha`. Of 51 trials at .05 those are 19 and fewer.
-    """
-
-    name = "below_chance"
-    alpha: Probability = 0.05
-    chance: Probability = 0.5
-
-    def breaches(self, export: Export) -> Iterator[Breach]:
-        scores = export.main.groupby("participant", observed=True, sort=False)["correct"]
-        for who, right, trials in scores.agg(["sum", "count"]).itertuples():
-            p = float(binom.cdf(right, trials, self.chance))
-            if p <= self.alpha:
-                told = f"{right} of {trials} correct, below chance (exact binomial p = {p:.2g})"
-                yield Breach(who, right / trials, told)
+def _below_chance(rule: BelowChance, export: Export) -> Iterator[Breach]:
+    scores = export.main.groupby("participant", observed=True, sort=False)["correct"]
+    for who, right, trials in scores.agg(["sum", "count"]).itertuples():
+        p = float(binom.cdf(right, trials, rule.chance))
+        if p <= rule.alpha:
+            told = f"{right} of {trials} correct, below chance (exact binomial p = {p:.2g})"
+            yield Breach(who, right / trials, told)
 
 
-class CatchTrials(Rule):
-    """Too few catch trials correct. The default asks for 2 of 3, as Zimmermann et al. (2021)."""
-
-    name = "catch_trials"
-    minimum: Share = 0.6
-
-    def breaches(self, export: Export) -> Iterator[Breach]:
-        trials = export.of_kind("catch")
-        if trials.empty:
-            raise ValueError(
-                "rule catch_trials: the export has no catch trials; leave the rule out"
-            )
-        scores = trials.groupby("participant", observed=True, sort=False)["correct"]
-        for who, right, asked in scores.agg(["sum", "count"]).itertuples():
-            if right / asked < self.minimum:
-                told = f"{right} of {asked} catch trials correct, {self.minimum:.0%} are asked for"
-                yield Breach(who, right / asked, told)
+def _catch_trials(rule: CatchTrials, export: Export) -> Iterator[Breach]:
+    trials = export.of_kind("catch")
+    if trials.empty:
+        raise ValueError("rule catch_trials: the export has no catch trials; leave the rule out")
+    scores = trials.groupby("participant", observed=True, sort=False)["correct"]
+    for who, right, asked in scores.agg(["sum", "count"]).itertuples():
+        if right / asked < rule.minimum:
+            told = f"{right} of {asked} catch trials correct, {rule.minimum:.0%} are asked for"
+            yield Breach(who, right / asked, told)
 
 
-class TooFast(Rule):
-    """More than a share of the main trials answered within `rt_ms` of the queries' appearance."""
-
-    name = "too_fast"
-    rt_ms: float = Field(default=300, gt=0)
-    share: Share = 0.1
-
-    def breaches(self, export: Export) -> Iterator[Breach]:
-        trials = _with(self, export.main, "rt_ms")
-        fast = (trials["rt_ms"] < self.rt_ms).groupby(trials["participant"], sort=False).mean()
-        for who, share in fast[fast > self.share].items():
-            told = f"{share:.0%} of the answers within {self.rt_ms:g} ms, over {self.share:.0%}"
-            yield Breach(str(who), float(share), told)
+def _too_fast(rule: TooFast, export: Export) -> Iterator[Breach]:
+    trials = _with(rule, export.main, "rt_ms")
+    fast = (trials["rt_ms"] < rule.rt_ms).groupby(trials["participant"], sort=False).mean()
+    for who, share in fast[fast > rule.share].items():
+        told = f"{share:.0%} of the answers within {rule.rt_ms:g} ms, over {rule.share:.0%}"
+        yield Breach(str(who), float(share), told)
 
 
-class OneSided(Rule):
-    """At least a share of the main trials answered with the same side."""
-
-    name = "one_sided"
-    share: Annotated[float, Field(gt=0.5, le=1)] = 0.95
-
-    def breaches(self, export: Export) -> Iterator[Breach]:
-        trials = _with(self, export.main, "response_side")
-        left = (trials["response_side"] == "left").groupby(trials["participant"], sort=False).mean()
-        for who, share in left.items():
-            side, most = ("left", share) if share >= 0.5 else ("right", 1 - share)
-            if most >= self.share:
-                yield Breach(str(who), float(most), f"{most:.0%} of the answers {side}")
+def _duration(rule: Duration, export: Export) -> Iterator[Breach]:
+    people = _with(rule, export.participants, "duration_s").dropna(subset="duration_s")
+    for who, took_s in zip(people["participant"], people["duration_s"], strict=True):
+        if rule.minimum_s is not None and took_s < rule.minimum_s:
+            yield Breach(who, took_s, f"completed in {took_s:g} s, under {rule.minimum_s:g} s")
+        elif rule.maximum_s is not None and took_s > rule.maximum_s:
+            yield Breach(who, took_s, f"completed in {took_s:g} s, over {rule.maximum_s:g} s")
 
 
-RULES: dict[str, type[Rule]] = {
-    rule.name: rule
-    for rule in (Incomplete, Late, Duplicate, BelowChance, CatchTrials, TooFast, OneSided)
+def _one_sided(rule: OneSided, export: Export) -> Iterator[Breach]:
+    trials = _with(rule, export.main, "response_side")
+    left = (trials["response_side"] == "left").groupby(trials["participant"], sort=False).mean()
+    for who, share in left.items():
+        side, most = ("left", share) if share >= 0.5 else ("right", 1 - share)
+        if most >= rule.share:
+            yield Breach(str(who), float(most), f"{most:.0%} of the answers {side}")
+
+
+# Rule -> who breaks it in an export. Each raises ValueError if the export cannot tell.
+BREACHES: dict[type[Rule], Callable[[Any, Export], Iterator[Breach]]] = {
+    Incomplete: _incomplete,
+    Late: _late,
+    Duplicate: _duplicate,
+    BelowChance: _below_chance,
+    CatchTrials: _catch_trials,
+    TooFast: _too_fast,
+    Duration: _duration,
+    OneSided: _one_sided,
 }
-# Late participants answered as validly as others; catch trials, speed and sides need a threshold
-# that only the study's authors can choose.
-DEFAULTS: tuple[Rule, ...] = (Incomplete(), Duplicate(), BelowChance())
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,17 +167,35 @@ def read_rules(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Rule, ...]:
 
     Raises ValueError naming the rule, the option, the value and what was expected.
     """
-    rules: list[Rule] = []
-    for name, options in tables.items():
-        if name not in RULES:
-            raise ValueError(f"exclusions: there is no rule {name!r}; there are {', '.join(RULES)}")
-        try:
-            rules.append(RULES[name].model_validate(options))
-        except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            where = ".".join(["exclusions", name, *map(str, problem["loc"])])
-            raise ValueError(f"{where} = {problem['input']!r}: {problem['msg']}") from error
-    return tuple(rules)
+    try:
+        return validate_rules(tables)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(["exclusions", *map(str, problem["loc"])])
+        value = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
+        message = problem["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{where}{value}: {message}") from error
+    except ValueError as error:
+        raise ValueError(f"exclusions = {tables!r}: {error}") from error
+
+
+def is_preregistered(export: Export) -> bool:
+    """Whether the export says by which rules its study wanted participants left out.
+
+    False for exports of bundles built before study files had `exclusions`, and for other layouts.
+    """
+    return "exclusions" in (export.codebook or {})
+
+
+def preregistered(export: Export) -> tuple[Rule, ...]:
+    """The rules of the study file that an export's codebook carries, in their order.
+
+    DEFAULTS if it carries none: ask `is_preregistered`, and report which it was. Raises ValueError
+    as `read_rules` does.
+    """
+    if not is_preregistered(export):
+        return DEFAULTS
+    return read_rules((export.codebook or {})["exclusions"])
 
 
 def exclude(export: Export, rules: Sequence[Rule] = DEFAULTS) -> Exclusions:
@@ -221,13 +204,17 @@ def exclude(export: Export, rules: Sequence[Rule] = DEFAULTS) -> Exclusions:
     Raises ValueError if nobody is left, or if the data lack what a rule asks of them, as tables
     from elsewhere may: give those the rules that they can answer.
     """
+    for rule in rules:
+        if type(rule) not in BREACHES:
+            names = ", ".join(kind.__name__ for kind in BREACHES)
+            raise ValueError(f"rules: {rule!r} is no rule; allowed: {names}, as BelowChance()")
     conditions = dict(
         zip(export.participants["participant"], export.participants["condition"], strict=True)
     )
     rows = [
         [breach.participant, conditions[breach.participant], rule.name, breach.value, breach.reason]
         for rule in rules
-        for breach in rule.breaches(export)
+        for breach in BREACHES[type(rule)](rule, export)
     ]
     columns = ["participant", "condition", "rule", "value", "reason"]
     table = pd.DataFrame(rows, columns=columns)

@@ -29,7 +29,10 @@ _TYPES = {"string": "text", "integer": "integer", "number": "number", "boolean":
 def codebook(
     bundle: Bundle, tables: dict[Path, tuple[type[BaseModel], int]], kind: str, now: datetime
 ) -> dict[str, Any]:
-    """The content of codebook.json. tables: file -> (model of its rows, how many there are)."""
+    """The content of codebook.json. tables: file -> (model of its rows, how many there are).
+
+    `exclusions` are the study's preregistered rules; bundles of before they were have none.
+    """
     study = bundle.study
     levels = {
         "condition": list(study.conditions),
@@ -47,6 +50,7 @@ def codebook(
         },
         "conditions": levels["condition"],
         "networks": levels["network"],
+        **{key: study.config[key] for key in ("exclusions",) if key in study.config},
         "conventions": CONVENTIONS,
         "files": {
             path.name: {

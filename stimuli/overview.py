@@ -285,6 +285,17 @@ def _footer(study: schema.Study) -> str:
     plain = json.dumps(study.config, indent=1, ensure_ascii=False)
     return (
         f"<p>Made with {escape(software)}.</p>\n<p>{len(study.images)} images. "
-        f"Configuration <code>{digest}</code></p>\n"
+        f"Configuration <code>{digest}</code></p>\n{_exclusions(study)}"
         f"<details><summary>the whole configuration</summary><pre>{escape(plain)}</pre></details>"
     )
+
+
+def _exclusions(study: schema.Study) -> str:
+    """The preregistered rules, in their order; nothing for a study built without any table."""
+    if "exclusions" not in study.config:
+        return ""
+    rules = [
+        " ".join([name, *(f"{key} = {value}" for key, value in options.items())])
+        for name, options in study.config["exclusions"].items()
+    ]
+    return f"<p>Left out of the analysis: {escape('; '.join(rules)) or 'nobody'}.</p>\n"

@@ -16,6 +16,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from stimuli.exclusion_rules import DEFAULTS, Rules
 from stimuli.rows import Text
 from stimuli.study_tables import (
     PRESETS,
@@ -52,6 +53,7 @@ class StudyConfig(Table):
     name: of the study, safe as a folder's name. title: what participants read.
     seed: of everything random. lists: how many trial lists participants are dealt.
     participant_text: key -> sentence, in place of the server's own.
+    exclusions: preregistered rules on who is left out of the analysis, in their order.
     """
 
     name: Name
@@ -69,6 +71,7 @@ class StudyConfig(Table):
     practice: Practice = Practice()
     catch: Catch = Catch()
     participant_text: dict[str, Text] = Field(default_factory=dict)
+    exclusions: Rules = DEFAULTS
 
     @model_validator(mode="after")
     def _nothing_contradicts(self) -> Self:
@@ -183,6 +186,8 @@ def _contradictory_numbers(config: StudyConfig) -> Iterator[str]:
             f"catch.trials = {config.catch.trials} must be below the {config.main_trials} "
             "main trials of a list, so that no two are adjacent"
         )
+    if not config.catch.trials and any(rule.name == "catch_trials" for rule in config.exclusions):
+        yield "exclusions.catch_trials, but catch.trials = 0: leave the rule out, or add trials"
 
 
 def _contradictory_conditions(config: StudyConfig) -> Iterator[str]:

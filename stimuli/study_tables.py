@@ -19,7 +19,7 @@ def name_nearest(name: object, allowed: tuple[str, ...]) -> str:
     """A sentence's end for a name that is not allowed: what is, and the nearest of it."""
     near = get_close_matches(str(name), allowed, n=2)
     hint = f"; nearest: {', '.join(near)}" if near else ""
-    return f"{name!r}; allowed: {', '.join(allowed)}{hint}"
+    return f"{name!r}; allowed: {', '.join(allowed) or 'none'}{hint}"
 
 
 def _class_name(value: Any) -> Any:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from exports import answer, make_export, person, write_table
 from scipy.stats import binomtest
 
 from analysis.exclusions import (
+    BREACHES,
+    DEFAULTS,
     RULES,
     BelowChance,
     CatchTrials,
     Duplicate,
+    Duration,
     Incomplete,
     Late,
     OneSided,
     TooFast,
     chance_limits,
     exclude,
+    is_preregistered,
+    preregistered,
     read_rules,
 )
 from analysis.responses import read_export, read_tidy
@@ -97,6 +104,27 @@ def test_the_same_side_throughout_is_one_sided(tmp_path, side, same, excluded):
     assert found == ({"p99": f"95% of the answers {side}"} if excluded else {})
 
 
+@pytest.mark.parametrize(
+    ("took_s", "reason"),
+    [
+        (89, "completed in 89 s, under 90 s"),
+        (90, None),
+        (900, None),
+        (900.5, "completed in 900.5 s, over 900 s"),
+    ],
+)
+def test_duration_has_two_limits(tmp_path, took_s, reason):
+    export = with_newcomer(tmp_path, scored(2, 2), duration_s=took_s)
+    found = reasons(export, Duration(minimum_s=90, maximum_s=900))
+    assert found == ({"p99": reason} if reason else {})
+    assert reasons(export, Duration(maximum_s=900)).keys() == ({"p99"} if took_s > 900 else set())
+
+
+def test_who_did_not_complete_has_no_duration(tmp_path):
+    left = with_newcomer(tmp_path, scored(2, 2), outcome="withdrew", finished_at="", duration_s="")
+    assert reasons(left, Duration(minimum_s=90)) == {}
+
+
 def test_incomplete_late_and_repeated_are_told(tmp_path):
     left = with_newcomer(tmp_path / "a", scored(2, 2), outcome="withdrew")
     assert reasons(left, Incomplete()) == {"p99": "outcome 'withdrew' after 2 main trials"}
@@ -132,16 +160,18 @@ def test_nobody_is_left_out_without_a_reason(tmp_path):
 def test_rules_are_read_from_a_study_file_in_their_order():
     tables = {"below_chance": {"alpha": 0.01}, "incomplete": {}, "too_fast": {"rt_ms": 250}}
     assert read_rules(tables) == (BelowChance(alpha=0.01), Incomplete(), TooFast(rt_ms=250))
-    assert {name: read_rules({name: {}})[0].name for name in RULES} == {n: n for n in RULES}
+    assert set(BREACHES) == set(RULES.values())
 
 
 @pytest.mark.parametrize(
     ("tables", "sentence"),
     [
-        ({"below_chanse": {}}, "there is no rule 'below_chanse'; there are incomplete, late,"),
+        ({"below_chanse": {}}, "exclusions: unknown key 'below_chanse'.*nearest: below_chance"),
         ({"below_chance": {"alpha": 2}}, r"exclusions.below_chance.alpha = 2: .* less than 1"),
-        ({"late": {"minutes": 5}}, "exclusions.late.minutes = 5: Extra inputs"),
+        ({"late": {"minutes": 5}}, "exclusions.late: unknown key 'minutes'; allowed: none"),
         ({"late": True}, "exclusions.late = True"),
+        ({"duration": {}}, "exclusions.duration: no limit is given; write minimum_s, maximum_s"),
+        (["late"], r"exclusions = \['late'\]: a table a rule is expected"),
     ],
 )
 def test_a_wrong_rule_is_named(tables, sentence):
@@ -162,3 +192,45 @@ def test_rules_that_leave_nobody_are_refused(tmp_path):
     export = read_export(make_export(tmp_path))
     with pytest.raises(ValueError, match="the rules too_fast leave nobody"):
         exclude(export, [TooFast(rt_ms=1e9)])
+
+
+def with_rules(folder, rules):
+    """The simulated export with preregistered rules in its codebook."""
+    make_export(folder)
+    book = json.loads((folder / "codebook.json").read_text(encoding="utf-8"))
+    book["exclusions"] = rules
+    (folder / "codebook.json").write_text(json.dumps(book), encoding="utf-8")
+    return read_export(folder)
+
+
+def test_the_export_says_which_rules_were_preregistered(tmp_path):
+    rules = {"one_sided": {"share": 0.9}, "duration": {"minimum_s": 90}, "incomplete": {}}
+    export = with_rules(tmp_path / "a", rules)
+    assert is_preregistered(export)
+    assert preregistered(export) == (OneSided(share=0.9), Duration(minimum_s=90), Incomplete())
+    nobody = with_rules(tmp_path / "b", {})
+    assert is_preregistered(nobody)
+    assert preregistered(nobody) == ()
+
+
+def test_an_export_without_rules_takes_the_defaults_and_says_so(tmp_path):
+    rows = [{"participant": "s", "condition": "a", "correct": 1}]
+    for export in (
+        read_export(make_export(tmp_path / "older")),
+        read_tidy(write_table(tmp_path / "t.csv", rows)),
+    ):
+        assert not is_preregistered(export)
+        assert preregistered(export) == DEFAULTS
+
+
+def test_a_preregistered_rule_that_is_wrong_is_named(tmp_path):
+    export = with_rules(tmp_path, {"below_chance": {"alpha": "5 %"}})
+    with pytest.raises(ValueError, match=r"exclusions.below_chance.alpha = '5 %': Input should"):
+        preregistered(export)
+
+
+@pytest.mark.parametrize("rules", [["below_chance"], "late", [BelowChance], {"late": {}}])
+def test_what_is_no_rule_is_refused(tmp_path, rules):
+    export = read_export(make_export(tmp_path))
+    with pytest.raises(ValueError, match=r"rules: .* is no rule; allowed: Incomplete, Late"):
+        exclude(export, rules)

@@ -94,7 +94,10 @@ def make_bundle(
             "schema_version": 1,
             "name": name,
             "title": "Which of the two does the network like better?",
-            "config": {"queries": {"show_base_image": False}},
+            "config": {
+                "queries": {"show_base_image": False},
+                "exclusions": {"late": {}, "below_chance": {"alpha": 0.01, "chance": 0.5}},
+            },
             "software": {"python": "3.11"},
             "networks": [
                 {"name": one, "model": one, "weights_digest": "0" * 64, "input_size_px": 224}

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, insert, select, update
 
+from analysis.exclusions import BelowChance, Late, is_preregistered, preregistered
+from analysis.responses import read_export
 from analysis.tables import plain
 from experiment_server import export as exporting
 from experiment_server import models
@@ -86,6 +88,23 @@ def test_the_codebook_describes_every_column(running, out):
     )
     assert (book["study"], book["study_digest"]) == ("tiny", running.bundle.digest)
     assert (book["exported_at"], book["participants"]) == ("2026-03-01T12:00:00.000Z", "real")
+
+
+@sqlite_only
+def test_the_export_carries_the_preregistered_exclusions(running, out):
+    add(running)
+    export(running, out)
+    found = read_export(out)
+    assert is_preregistered(found)
+    assert preregistered(found) == (Late(), BelowChance(alpha=0.01))
+
+
+@sqlite_only
+def test_a_bundle_of_before_exclusions_exports_none(running, out):
+    del running.bundle.study.config["exclusions"]
+    add(running)
+    export(running, out)
+    assert not is_preregistered(read_export(out))
 
 
 def test_repeated_practice_counts_on(running, out):

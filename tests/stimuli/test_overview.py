@@ -295,6 +295,21 @@ def test_summary_and_footer_describe_the_study(study, page):
     assert "torch 2.11.0, pillow 11.3.0" in words
 
 
+@pytest.mark.parametrize(
+    ("rules", "sentence"),
+    [
+        (
+            {"late": {}, "below_chance": {"alpha": 0.05, "chance": 0.5}},
+            "Left out of the analysis: late; below_chance alpha = 0.05 chance = 0.5.",
+        ),
+        ({}, "Left out of the analysis: nobody."),
+    ],
+)
+def test_the_preregistered_exclusions_are_told(rules, sentence):
+    config = CONFIG | {"exclusions": rules}
+    assert sentence in Page(show(Study.model_validate(content() | {"config": config}))).text
+
+
 def test_margins_are_those_of_the_main_trials(study, text):
     gaps = [
         abs(one.queries[0].activation - one.queries[1].activation)
