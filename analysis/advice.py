@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,12 +15,15 @@ from analysis.fit import Fit
 
 FEW_LEVELS = 40  # type-I error of Wald tests between items: 10 % with 18 items, 6 % with 60
 FEW_TRIALS = 5  # a level; below, the Laplace approximation understates the variance
+REACHED = 8.0  # log-odds of some row, which data with an estimate hardly reach
 LARGE = 10.0  # log-odds a standardised coefficient does not reach in data with an estimate
 
+Levels = pd.Series  # of one factor, a category a row
 
-def advise(design: Design, fit: Fit, data: pd.DataFrame) -> list[str]:
+
+def advise(design: Design, fit: Fit) -> list[str]:
     """Sentences on how far `fit` can be trusted, most serious first."""
-    factors = dict(_categorical(design, data))
+    factors = dict(_categorical(design))
     return [
         *_reliability(design, fit),
         *_separation(design, fit, factors),
@@ -31,13 +35,13 @@ def advise(design: Design, fit: Fit, data: pd.DataFrame) -> list[str]:
     ]
 
 
-def _categorical(design: Design, data: pd.DataFrame) -> Iterator[tuple[str, NDArray[Any]]]:
+def _categorical(design: Design) -> Iterator[tuple[str, Levels]]:
     """Each categorical fixed factor as written, and its level in every row."""
     for factor, kind in design.info.factor_infos.items():
         if kind.type == "categorical":
-            values = factor.eval(kind.state, data)
+            values = factor.eval(kind.state, design.data)
             values = values.data if hasattr(values, "contrast") else values
-            yield factor.name(), np.asarray(values).astype(str)
+            yield factor.name(), pd.Series(pd.Categorical(values))
 
 
 def _reliability(design: Design, fit: Fit) -> Iterator[str]:
@@ -54,9 +58,12 @@ def _reliability(design: Design, fit: Fit) -> Iterator[str]:
         )
 
 
-def _separation(design: Design, fit: Fit, factors: dict[str, NDArray[Any]]) -> Iterator[str]:
+def _separation(design: Design, fit: Fit, factors: dict[str, Levels]) -> Iterator[str]:
     sizes = np.where(np.isin(design.x, (-1.0, 0.0, 1.0)).all(axis=0), 1.0, design.x.std(axis=0))
-    large = np.abs(fit.beta * sizes) > LARGE
+    # The effect of a factor at the year 0 may be large where no row is near it, and mean nothing.
+    eta = np.abs(design.x @ fit.beta)
+    reached = np.array([eta[column != 0].max(initial=0.0) > REACHED for column in design.x.T])
+    large = (np.abs(fit.beta * sizes) > LARGE) & reached
     names = [name for name, is_large in zip(design.names, large, strict=True) if is_large]
     if names:
         yield (
@@ -69,13 +76,13 @@ def _separation(design: Design, fit: Fit, factors: dict[str, NDArray[Any]]) -> I
             yield from _extreme_cells(design, written, factors)
 
 
-def _extreme_cells(
-    design: Design, written: list[str], factors: dict[str, NDArray[Any]]
-) -> Iterator[str]:
-    keys = [", ".join(row) for row in zip(*(factors[name] for name in written), strict=True)]
-    counts = pd.DataFrame({"y": design.successes, "m": design.trials}).groupby(keys).sum()
-    for cell, y, m in zip(counts.index, counts["y"], counts["m"], strict=True):
+def _extreme_cells(design: Design, written: list[str], factors: dict[str, Levels]) -> Iterator[str]:
+    keys = [factors[name].rename(str(i)) for i, name in enumerate(written)]
+    table = pd.DataFrame({"y": design.successes, "m": design.trials})
+    counts = table.groupby(keys, observed=True).sum()
+    for key, y, m in zip(counts.index, counts["y"], counts["m"], strict=True):
         if y in (0, m):
+            cell = ", ".join(map(str, key if isinstance(key, tuple) else (key,)))
             yield (
                 f"Separation: the outcome is {'1' if y else '0'} in all {m:g} trials of "
                 f"{' by '.join(written)} = {cell}, so its log-odds have no finite estimate. Merge "
@@ -107,13 +114,13 @@ def _dropped(design: Design) -> Iterator[str]:
         )
 
 
-def _is_between(effects: RandomEffects, values: NDArray[Any]) -> bool:
+def _is_between(effects: RandomEffects, values: Levels) -> bool:
     """Whether each level of the grouping factor has one value."""
     pairs = pd.DataFrame({"level": effects.codes, "value": values})
     return bool((pairs.groupby("level")["value"].nunique() == 1).all())
 
 
-def _few_levels(design: Design, factors: dict[str, NDArray[Any]]) -> Iterator[str]:
+def _few_levels(design: Design, factors: dict[str, Levels]) -> Iterator[str]:
     for effects in design.random:
         for name, values in factors.items():
             if len(effects.levels) < FEW_LEVELS and _is_between(effects, values):
@@ -124,14 +131,15 @@ def _few_levels(design: Design, factors: dict[str, NDArray[Any]]) -> Iterator[st
                 )
 
 
-def _omitted(design: Design, factors: dict[str, NDArray[Any]]) -> Iterator[str]:
+def _omitted(design: Design, factors: dict[str, Levels]) -> Iterator[str]:
     groups = [frozenset(effects.term.group) for effects in design.random]
     for effects, group in zip(design.random, groups, strict=True):
         slopes = " ".join(effects.term.effects)
         for name, values in factors.items():
             column = name.removeprefix("C(").split(",")[0].rstrip(")")
             crossed = any(group | {column} <= other for other in groups)
-            if column in slopes or crossed or _is_between(effects, values):
+            has_slope = re.search(rf"(?<!\w){re.escape(column)}(?!\w)", slopes)
+            if has_slope or crossed or _is_between(effects, values):
                 continue
             label = effects.label
             yield (

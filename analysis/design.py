@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import patsy
 from numpy.typing import NDArray
+from patsy import EvalEnvironment
 
-from analysis.formula import Formula, RandomTerm
+from analysis.formula import FUNCTIONS, Formula, RandomTerm
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -165,19 +166,19 @@ def rows_of(info: Any, data: pd.DataFrame) -> Floats:
 
 
 def _with_categories(data: pd.DataFrame) -> pd.DataFrame:
-    """Columns of text as categories in alphabetical order, which are read once and not by row."""
-    texts = [
-        str(name)
-        for name in data
-        if pd.api.types.is_object_dtype(data[name]) or isinstance(data[name].dtype, pd.StringDtype)
-    ]
-    found = {name: data[name].astype("category") for name in texts}
+    """Texts as categories in alphabetical order, read once and not by row; none without a row."""
+    found = {}
+    for name, column in data.items():
+        if pd.api.types.is_object_dtype(column) or isinstance(column.dtype, pd.StringDtype):
+            column = column.astype("category")
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            found[str(name)] = column.cat.remove_unused_categories()
     return data.assign(**found)
 
 
 def _matrix(part: str, data: pd.DataFrame) -> Any:
     try:
-        return patsy.dmatrix(part, data, NA_action="raise")
+        return patsy.dmatrix(part, data, EvalEnvironment([FUNCTIONS]), NA_action="raise")
     except patsy.PatsyError as error:
         raise ValueError(f"cannot make {part!r} from the data: {error.message}") from None
 
@@ -201,7 +202,7 @@ def _outcome(formula: Formula, data: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def _numbers(expression: str, data: pd.DataFrame) -> Floats:
-    values = patsy.EvalEnvironment([{}]).eval(expression, inner_namespace=data)
+    values = EvalEnvironment([FUNCTIONS]).eval(expression, inner_namespace=data)
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):

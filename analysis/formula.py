@@ -7,13 +7,29 @@ import keyword
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import patsy
 
 _NAME = re.compile(r"(?<![\w.'\"])[A-Za-z_]\w*")
 _TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
 _GROUP = re.compile(r"\s*[A-Za-z_]\w*(\s*[:/]\s*[A-Za-z_]\w*)*\s*$")
 _CBIND = re.compile(r"cbind\s*\((.*)\)$", re.DOTALL)
+
+
+# What a formula may call: R's words for numpy's functions, numpy itself, and patsy's.
+FUNCTIONS: dict[str, Any] = {
+    "log": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+    "exp": np.exp,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "np": np,
+}
+_CODINGS = ["Treatment", "Sum", "Helmert", "Poly", "Diff"]
+_CALLED = [*FUNCTIONS, "cbind", *patsy.builtins.__all__]
 
 
 class FormulaError(ValueError):
@@ -112,15 +128,22 @@ def _check_names(text: str, columns: list[str]) -> None:
     masked = _masked(text)
     for match in _NAME.finditer(masked):
         name, after = match.group(), masked[match.end() :].lstrip()
-        called = after[:1] in ("(", ".") or (after[:1] == "=" and after[:2] != "==")
-        if name in columns or called or name in patsy.builtins.__all__ or name in ("True", "None"):
+        if after[:1] == "(" or (after[:1] == "." and name not in columns):
+            if name not in _CALLED:
+                raise FormulaError(_unknown("function", name, _CALLED), text, match.start())
             continue
-        near = difflib.get_close_matches(name, columns, n=3, cutoff=0.5) or columns[:10]
-        raise FormulaError(
-            f"the data has no column {name!r}; did you mean {', '.join(near)}?",
-            text,
-            match.start(),
-        )
+        is_keyword = after[:1] == "=" and after[:2] != "=="
+        if name in columns or is_keyword or name in _CODINGS or name in ("True", "None"):
+            continue
+        raise FormulaError(_unknown("column", name, [*columns, *_CODINGS]), text, match.start())
+
+
+def _unknown(what: str, name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if near:
+        return f"there is no {what} {name!r}; did you mean {', '.join(near)}?"
+    shown = [word for word in known if word not in _CODINGS][:12]
+    return f"there is no {what} {name!r}; there are {', '.join(shown)}"
 
 
 def _response(text: str, tilde: int) -> tuple[str, str | None]:

@@ -31,12 +31,16 @@ def mixed_logit(formula: str, data: pd.DataFrame, *, quadrature: int = 1) -> Mix
     outcomes or `cbind(successes, failures)`. Raises FormulaError for a formula that cannot be
     read and ValueError for data that cannot be fitted; what else matters is in `.warnings`.
     """
+    if not isinstance(data, pd.DataFrame):
+        raise ValueError(
+            f"data is {type(data).__name__}: give a DataFrame, such as `main` of an export"
+        )
+    if isinstance(quadrature, bool) or not isinstance(quadrature, int) or quadrature < 1:
+        raise ValueError(f"quadrature = {quadrature!r}: give a number of points, 1 or more")
     parsed = parse_formula(formula, [str(column) for column in data.columns])
     design = build_design(parsed, data)
-    if quadrature < 1:
-        raise ValueError(f"quadrature = {quadrature}: give a number of points, 1 or more")
     fit = fit_design(design, quadrature)
-    return MixedLogitResults(MixedLogit(design), fit, advise(design, fit, data))
+    return MixedLogitResults(MixedLogit(design), fit, advise(design, fit))
 
 
 class MixedLogit(LikelihoodModel):  # type: ignore[misc]  # statsmodels has no types

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 COLUMN, PAGE = 3.4, 7.0  # widths in inches: one column of a journal, and two
-PNG_DPI = 200
+PNG_DPI, SCREEN_DPI = 200, 110
 MINUS = "\N{MINUS SIGN}"
 INK, GREY = "#222222", "#767676"
 MARKERS = "osD^vPX<>p"
@@ -70,6 +71,17 @@ class Look:
     line: Any
 
 
+class Sheet(Figure):
+    """A figure that a notebook shows, though pyplot knows nothing of it."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """The PNG that `save` writes, and the width in pixels at which a page shows it."""
+        drawn = io.BytesIO()
+        with matplotlib.style.context(dict(STYLE), after_reset=True):
+            self.savefig(drawn, format="png", dpi=PNG_DPI)
+        return drawn.getvalue(), {"width": round(self.get_figwidth() * SCREEN_DPI)}
+
+
 @contextmanager
 def sheet(width: float, height: float) -> Iterator[Figure]:
     """A new figure of `width` x `height` inches in the house style.
@@ -78,7 +90,7 @@ def sheet(width: float, height: float) -> Iterator[Figure]:
     settings are as before.
     """
     with matplotlib.style.context(dict(STYLE), after_reset=True):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Sheet(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
         figure.draw_without_rendering()

@@ -503,3 +503,12 @@ def test_trials_without_any_time_are_refused():
 def test_the_public_names_are_sorted():
     assert figures.__all__ == sorted(figures.__all__)
     assert all(hasattr(figures, name) for name in figures.__all__)
+
+
+def test_a_notebook_shows_a_figure_as_the_png_that_is_saved(tmp_path):
+    table = pd.DataFrame({"effect": "a", "participants": [10, 20], "power": [0.2, 0.4]})
+    figure = figures.power_curves(table.assign(low=0.1, high=0.5))
+    shown, size = figure._repr_png_()
+    _, png = figures.save(figure, tmp_path / "power")
+    assert shown == png.read_bytes()
+    assert size["width"] == round(figure.get_figwidth() * 110)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import MixedLogitResults, mixed_logit
+from analysis import FormulaError, MixedLogitResults, mixed_logit
 
 FORMULA = "correct ~ condition + network + (1 | participant) + (1 | item)"
 
@@ -139,11 +139,17 @@ def test_quadrature_is_for_a_single_random_effect(study: pd.DataFrame) -> None:
         (lambda d: d.assign(age=d["age"].where(d.index != 6)), "correct ~ age + (1 | item)",
          "column 'age' has 1 missing .* row 7 of"),
         (lambda d: d.assign(network="a"), FORMULA, "factor network has one level"),
+        (lambda d: d.astype({"network": "category"})[d["network"] == "a"], FORMULA,
+         "factor network has one level"),
         (lambda d: d.assign(item="i"), FORMULA, "grouping factor item has one level"),
         (lambda d: d.assign(item=d.index.astype(str)), FORMULA, "item has a level for each row"),
         (lambda d: d.iloc[[0, 2, 25, 27]].assign(correct=[0, 1, 1, 0]), FORMULA,
          "4 parameters for 4 rows"),
-        (lambda d: d, "correct ~ foo(age) + (1 | item)", "foo"),
+        (lambda d: d, "correct ~ lg(age) + (1 | item)", "no function 'lg'; did you mean log"),
+        (lambda d: d, "correct ~ os.system(age) + (1 | item)", "no function 'os'; there are log"),
+        (lambda d: d, "correct ~ C(condition, Summ) + (1 | item)", "'Summ'; did you mean Sum"),
+        (lambda d: d, "correct ~ visualization + (1 | item)", "there are participant, item"),
+        (lambda d: d["age"], FORMULA, "data is Series: give a DataFrame"),
         (lambda d: d, "correct ~ conditon + (1 | item)", "did you mean condition"),
         (lambda d: d.assign(n=-1), "cbind(correct, n) ~ 1 + (1 | item)", "n must count trials"),
     ],
@@ -153,7 +159,7 @@ def test_bad_data_is_refused_in_one_line(
 ) -> None:
     with pytest.raises(ValueError, match=says) as caught:
         mixed_logit(formula, change(study))
-    assert len(str(caught.value).splitlines()) == (3 if "did you mean" in says else 1)
+    assert len(str(caught.value).splitlines()) == (3 if caught.type is FormulaError else 1)
 
 
 def test_rows_with_fewer_categories_are_predicted(study: pd.DataFrame) -> None:
@@ -179,3 +185,16 @@ def test_the_order_of_categories_is_kept(study: pd.DataFrame) -> None:
     assert results.params["condition[T.control]"] == pytest.approx(
         -text.params["condition[T.maco]"], abs=1e-6
     )
+
+
+def test_points_of_quadrature_are_whole(study: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match=r"quadrature = 2\.5"):
+        mixed_logit("correct ~ 1 + (1 | item)", study, quadrature=2.5)  # type: ignore[arg-type]
+
+
+def test_functions_of_r_are_those_of_numpy(study: pd.DataFrame) -> None:
+    by_r, by_numpy = (
+        mixed_logit(f"correct ~ {name}(age) + (1 | participant)", study)
+        for name in ("log", "np.log")
+    )
+    assert by_r.params["log(age)"] == by_numpy.params["np.log(age)"]
