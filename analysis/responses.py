@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 from pydantic import Field, field_validator
@@ -47,11 +47,17 @@ class Export:
 
     def of_kind(self, kind: TrialKind) -> pd.DataFrame:
         """The trials of one kind, numbered from 0; categories without a trial are gone."""
+        if kind not in get_args(TrialKind):
+            raise ValueError(f"trial_kind {kind!r}; allowed: {', '.join(get_args(TrialKind))}")
         return _with_used_categories(self.trials[self.trials["trial_kind"] == kind])
 
     def without(self, participants: Iterable[str]) -> Export:
-        """The same export without some participants."""
-        gone = list(participants)
+        """The same export without some participants. ValueError for one who is not in it."""
+        known = set(self.participants["participant"])
+        gone = [participants] if isinstance(participants, str) else list(participants)
+        for name in gone:
+            if name not in known:
+                raise ValueError(f"there is no participant {name!r} in the export {self.study!r}")
         trials, people = (
             _with_used_categories(table[~table["participant"].isin(gone)])
             for table in (self.trials, self.participants)
@@ -102,6 +108,7 @@ def read_export(folder: Path | str) -> Export:
     and what was expected.
     """
     folder = Path(folder)
+    _require_export(folder)
     codebook = _read_codebook(folder / CODEBOOK)
     trials = read_rows(folder / TRIALS, Response)
     participants = read_rows(folder / PARTICIPANTS, Participant)
@@ -270,6 +277,17 @@ def _lone_condition(trials: pd.DataFrame) -> Iterator[str]:
     conditions = list(trials["condition"].unique())
     if len(conditions) == 1:
         yield f"the only condition is {conditions[0]!r}: there is nothing to compare it with"
+
+
+def _require_export(folder: Path) -> None:
+    absent = [name for name in (TRIALS, PARTICIPANTS) if not (folder / name).is_file()]
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: there is no such folder; give the folder of an export")
+    if absent:
+        raise ValueError(
+            f"{folder}: there is no {' and no '.join(absent)} in it, so it is no export; make one "
+            "with flask --app experiment_server export, or use read_tidy for a CSV from elsewhere"
+        )
 
 
 def _read_codebook(path: Path) -> dict[str, Any] | None:

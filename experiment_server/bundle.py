@@ -15,6 +15,7 @@ class Bundle:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        _require_built(folder)
         self.study: Study = read_study(folder)
         verify_images(folder, self.study)
         self.digest = hashlib.sha256((folder / STUDY_FILE).read_bytes()).hexdigest()
@@ -59,3 +60,14 @@ class Bundle:
         if name not in self.study.images:
             raise KeyError(name)
         return self.folder / IMAGE_FOLDER / name
+
+
+def _require_built(folder: Path) -> None:
+    if (folder / STUDY_FILE).is_file():
+        return
+    if folder.suffix == ".partial" or folder.with_name(f"{folder.name}.partial").is_dir():
+        raise ValueError(f"STUDY = {folder}: its build did not end; run the same build again")
+    raise ValueError(
+        f"STUDY = {folder}: there is no {STUDY_FILE} in it, so it is no study bundle; set STUDY to"
+        " what python -m stimuli.build wrote"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -47,6 +48,8 @@ def link_command(url: str | None, try_it: bool) -> None:
     address = (url or audience or "").rstrip("/")
     if not address:
         raise click.ClickException("give --url, or set prolific.audience in the settings file")
+    if not address.startswith(("https://", "http://")):
+        raise click.ClickException(f"{address}: an address begins with https://")
     click.echo(trial_link(address) if try_it else prolific_link(address))
 
 
@@ -62,19 +65,26 @@ def trial_link(address: str) -> str:
 
 
 @click.command("serve")
-@click.option("--port", default=5000, show_default=True)
-@click.option("--threads", default=8, show_default=True)
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--threads", default=8, show_default=True, type=click.IntRange(1))
 @with_appcontext
 def serve_command(port: int, threads: int) -> None:
     """Serves on this computer alone (127.0.0.1), and prints a link to try the study."""
     from flask import current_app
     from waitress import serve
 
+    try:
+        listening = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise click.ClickException(
+            f"port {port} cannot be used ({error.strerror}): choose another --port"
+        ) from error
     address = f"http://127.0.0.1:{port}"
     click.echo(f"The study {experiment().bundle.study.name!r} is at {address}")
     click.echo(f"Try it as a participant: {trial_link(address)}")
     click.echo(f"The dashboard: {address}/admin  (Ctrl-C ends the server)")
-    serve(current_app._get_current_object(), host="127.0.0.1", port=port, threads=threads)  # type: ignore[attr-defined]
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    serve(app, sockets=[listening], threads=threads)
 
 
 @click.command("migrate")
@@ -93,7 +103,10 @@ def keys_command(out: Path) -> None:
     with experiment().database.read() as session:
         query = select(Participant.person_key).where(Participant.kind != "preview")
         keys = sorted(session.scalars(query))
-    out.write_text("".join(f"{key}\n" for key in keys), encoding="utf-8")
+    try:
+        out.write_text("".join(f"{key}\n" for key in keys), encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{out} cannot be written ({error.strerror})") from error
     click.echo(f"{out}: {len(keys)} people")
 
 

@@ -13,9 +13,12 @@ import secrets
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from stimuli.study_tables import Table
 
 Whole = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -27,12 +30,6 @@ CodeFor = Literal[
 
 class ConfigError(ValueError):
     """A setting that cannot be used: says which, where, and what is allowed."""
-
-
-class Table(BaseModel):
-    """A table of the settings file; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Recruitment(Table):
@@ -122,7 +119,10 @@ class Settings(Table):
 
 
 class Config(Table):
-    """Everything one instance runs with."""
+    """Everything one instance runs with.
+
+    key_is_local: `secret_key` was made up here, and stands in the folder `data`.
+    """
 
     study: Path
     data: Path
@@ -130,6 +130,7 @@ class Config(Table):
     live: bool = False
     proxies: Whole = 0
     secret_key: SecretStr
+    key_is_local: bool = False
     admin_password_hash: SecretStr | None = None
     prolific_token: SecretStr | None = None
     prolific_webhook_secret: SecretStr | None = None
@@ -154,6 +155,7 @@ def read_config(environment: Mapping[str, str] = os.environ) -> Config:
         live=live,
         proxies=_whole(environment, "PROXIES"),
         secret_key=SecretStr(key),
+        key_is_local="SECRET_KEY" not in environment,
         admin_password_hash=_secret(environment, "ADMIN_PASSWORD_HASH"),
         prolific_token=_secret(environment, "PROLIFIC_TOKEN"),
         prolific_webhook_secret=_secret(environment, "PROLIFIC_WEBHOOK_SECRET"),
@@ -170,14 +172,18 @@ def read_settings(path: str | Path | None) -> Settings:
     except OSError as error:
         raise ConfigError(f"SETTINGS = {path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        lines = [f"{path}: {_key(one['loc'])}: {one['msg']}" for one in error.errors()]
+        lines = [f"{path}: {_sentence(one)}" for one in error.errors()]
         raise ConfigError("\n".join(lines)) from error
     except ValueError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
 
 
-def _key(loc: tuple[Any, ...]) -> str:
-    return ".".join(str(part) for part in loc)
+def _sentence(detail: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    if isinstance(detail["input"], str | int | float):
+        return f"{key} = {detail['input']!r}: {message}"
+    return f"{key}: {message}" if key else message
 
 
 def _secret(environment: Mapping[str, str], name: str) -> SecretStr | None:
@@ -194,8 +200,14 @@ def _whole(environment: Mapping[str, str], name: str) -> int:
 
 def _local_key(path: Path) -> str:
     """A key for local use, made once; `check` refuses to go live with it."""
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32), encoding="utf-8")
-    return path.read_text(encoding="utf-8")
+    try:
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"DATA = {path.parent}: the key {path.name} cannot be kept there ({error.strerror});"
+            " choose a folder of your own"
+        ) from error

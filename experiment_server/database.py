@@ -12,8 +12,8 @@ import alembic.command
 import alembic.config
 import alembic.script
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -29,13 +29,16 @@ class Database:
     """One engine, and the two ways to use it: `read` and `write`, each one transaction."""
 
     def __init__(self, url: str) -> None:
-        self.url = make_url(url)
+        self.url = _parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        if not self.is_sqlite and self.url.get_backend_name() != "postgresql":
-            raise DatabaseError(f"DATABASE_URL {self.place}: sqlite:///FILE or postgresql://...")
-        if self.url.get_backend_name() == "postgresql":
+        if not self.is_sqlite:
             self.url = self.url.set(drivername="postgresql+psycopg")
-        self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
+        try:
+            self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
+        except OSError as error:
+            raise DatabaseError(
+                f"the database {self.place} cannot be opened: {error.strerror}"
+            ) from error
         # SQLite's own waiting is unfair: a thread may starve for seconds. Here they queue.
         self._turn: AbstractContextManager[Any] = Lock() if self.is_sqlite else nullcontext()
 
@@ -100,6 +103,17 @@ class Database:
         """Until the transaction ends, other processes that ask for the same wait."""
         if not self.is_sqlite:  # there, the write lock does it
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({STARTING})")
+
+
+def _parse(url: str) -> URL:
+    allowed = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME is expected"
+    try:
+        found = make_url(url)
+    except (ArgumentError, ValueError) as error:  # the text may hold a password: it is not shown
+        raise DatabaseError(f"DATABASE_URL is no address of a database: {allowed}") from error
+    if found.drivername not in {"sqlite", "postgresql", "postgresql+psycopg"}:
+        raise DatabaseError(f"DATABASE_URL {found.render_as_string(hide_password=True)}: {allowed}")
+    return found
 
 
 def _alembic() -> alembic.config.Config:

@@ -6,13 +6,14 @@ PROLIFIC_TOKEN is needed here only, so that it need not stand in the web server'
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from flask.cli import AppGroup
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from experiment_server.audit import record
 from experiment_server.experiment import Experiment, experiment
@@ -27,7 +28,7 @@ from experiment_server.prolific.bonuses import (
     send_bonuses,
 )
 from experiment_server.prolific.client import ProlificClient, Submission, decimal
-from experiment_server.prolific.reconciliation import completable, payable, reconcile
+from experiment_server.prolific.reconciliation import Due, completable, payable, reconcile
 from experiment_server.prolific.statuses import known_studies
 
 prolific_cli = AppGroup("prolific", help="Submissions, approvals and bonuses through the API.")
@@ -91,31 +92,44 @@ def sync_command() -> None:
 @CONFIRM
 def approve_command(confirm: bool) -> None:
     """Approves, and so pays, all who did the whole study and await review."""
-    running = experiment()
-    with _client(running) as client:
-        submissions = _read_all(running, client)
-        with running.database.read() as session:
-            found = payable(session, running, submissions)
-        if confirm and found:
-            client.approve_all(list(found))
-            _note(running, "submissions approved", sorted(found.values()))
-    click.echo(f"{len(found)} submissions {_done(confirm, 'approved')}")
+
+    def approve(client: ProlificClient, found: list[Due]) -> None:
+        client.approve_all([one.submission_id for one in found])
+
+    _settle("approved", payable, approve, confirm)
 
 
 @prolific_cli.command("complete")
 @CONFIRM
 def complete_command(confirm: bool) -> None:
     """Completes submissions whose completion code only the researcher may enter."""
+
+    def complete(client: ProlificClient, found: list[Due]) -> None:
+        for one in found:
+            client.complete(one.submission_id, one.code)
+
+    _settle("completed", completable, complete, confirm)
+
+
+def _settle(
+    done: str,
+    find: Callable[[Session, Experiment, list[Submission]], list[Due]],
+    settle: Callable[[ProlificClient, list[Due]], None],
+    confirm: bool,
+) -> None:
+    """Finds submissions that wait for the researcher; if confirmed, settles and records them."""
     running = experiment()
     with _client(running) as client:
         submissions = _read_all(running, client)
         with running.database.read() as session:
-            codes = completable(session, running, submissions)
-        for submission_id, code in codes.items() if confirm else ():
-            client.complete(submission_id, code)
-    if confirm and codes:
-        _note(running, "submissions completed", [str(len(codes))])
-    click.echo(f"{len(codes)} submissions {_done(confirm, 'completed')}")
+            found = find(session, running, submissions)
+        if confirm and found:
+            settle(client, found)
+            people = {"participants": sorted(one.pseudonym for one in found)}
+            with running.database.write() as session:
+                record(session, ACTOR, f"submissions {done}", people, running.now())
+    told = done if confirm else f"would be {done}: give --confirm"
+    click.echo(f"{len(found)} submissions {told}")
 
 
 @bonus_cli.command("plan")
@@ -185,12 +199,3 @@ def _show(running: Experiment) -> None:
     for state in ("planned", "sending", "paid"):
         amounts = [bonus.amount_minor for _, bonus in rows if bonus.state == state]
         click.echo(f"{state}: {len(amounts)}, {decimal(sum(amounts))}")
-
-
-def _note(running: Experiment, action: str, people: list[str]) -> None:
-    with running.database.write() as session:
-        record(session, ACTOR, action, {"participants": people}, running.now())
-
-
-def _done(confirm: bool, done: str) -> str:
-    return done if confirm else f"would be {done}: give --confirm"

@@ -65,7 +65,7 @@ def _secrets(running: Experiment) -> Iterator[Finding]:
         yield Finding("LIVE", "ready", "cookies go over https alone")
     else:
         yield Finding("LIVE", "missing", "set LIVE=1, behind https")
-    if (config.data / "secret_key").is_file() and not config.live:
+    if config.key_is_local:
         yield Finding("SECRET_KEY", "missing", "it is a local one: set 32 random characters")
     else:
         yield Finding("SECRET_KEY", "ready", "set; keep a copy, it is needed to know people again")

@@ -1,8 +1,12 @@
-"""What all tests share: where the real data lies, and property tests that repeat themselves."""
+"""What all tests share: the real data's place, repeatable property tests, what an import loads."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,3 +29,17 @@ def shared_data() -> Path:
     if not data.is_dir():
         pytest.skip("the real photographs and weights (../shared/data) are not on this machine")
     return data
+
+
+@pytest.fixture(scope="session")
+def loaded_by() -> Callable[[str], set[str]]:
+    """`loaded_by(statement)`: the packages loaded after it, in a Python of its own."""
+
+    @cache
+    def run(statement: str) -> set[str]:
+        script = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+        return set(done.stdout.split())
+
+    return run

@@ -6,11 +6,12 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 
 from experiment_server.bots.browser import Browser
 from experiment_server.bots.participant import Bot, Habits
@@ -18,6 +19,8 @@ from experiment_server.bots.report import Report, lines, new_report
 from stimuli.schema import Study, read_study
 
 PEOPLE = Habits()
+SHARE = click.FloatRange(0, 1)
+KNOCK_S = 10.0
 
 
 def run_bots(
@@ -70,12 +73,37 @@ async def _send_all(
 def _accuracies(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> Any:
     try:
         pairs = [text.split("=") for text in given]
-        return {condition: float(share) for condition, share in pairs}
+        shares = {condition: float(share) for condition, share in pairs}
     except ValueError:
         raise click.BadParameter("CONDITION=SHARE, such as maco=.8") from None
+    return {name: SHARE.convert(share, option, context) for name, share in shares.items()}
 
 
-SHARE = click.FloatRange(0, 1)
+def _read_study(folder: Path | None, accuracy: Mapping[str, float]) -> Study | None:
+    """The study that the bots know; a UsageError if it cannot be what they are told."""
+    if folder is None and accuracy:
+        raise click.UsageError("--accuracy needs --study: without it bots know no right answers")
+    if folder is None:
+        return None
+    try:
+        study = read_study(folder)
+    except ValueError as error:
+        raise click.UsageError(f"--study {error}") from error
+    for condition in accuracy:
+        if condition not in study.conditions:
+            known = ", ".join(study.conditions)
+            raise click.UsageError(f"--accuracy {condition}: the study's conditions are {known}")
+    return study
+
+
+def _require_server(url: str) -> None:
+    """Bots wait long for a busy server; one that is not there is told at once."""
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=KNOCK_S, trust_env=False)
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        raise click.ClickException(
+            f"no server answers at {url} ({error}): start one, or give its --url"
+        ) from error
 
 
 @click.command("bots")
@@ -107,9 +135,8 @@ def bots_command(
     """Sends machine participants through a running study."""
     from tqdm import tqdm
 
-    if habits["accuracy"] and folder is None:
-        raise click.UsageError("--accuracy needs --study: without it bots know no right answers")
-    study = read_study(folder) if folder else None
+    study = _read_study(folder, habits["accuracy"])
+    _require_server(url)
     with tqdm(total=participants, unit="bot") as bar:
         report = run_bots(
             url,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import httpx
 
@@ -28,7 +28,7 @@ class ProlificError(RuntimeError):
 
 
 class Api:
-    """The API with one researcher's token."""
+    """The API with one researcher's token; to be closed, or used in a `with`."""
 
     def __init__(
         self,
@@ -42,6 +42,12 @@ class Api:
             base_url=base_url, transport=transport, headers=headers, timeout=TIMEOUT_S
         )
         self._sleep = sleep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Ends the connections."""

@@ -10,16 +10,12 @@ not idempotent; at most 200 in a call. Our reading: the list's `results`, `meta.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 from urllib.parse import quote
 
-import httpx
-
-from experiment_server.prolific.api import BASE_URL, Api, ProlificError
+from experiment_server.prolific.api import Api, ProlificError
 from experiment_server.prolific.statuses import normal_status
 
 PAGE = 100
@@ -62,28 +58,8 @@ class BonusBatch:
     total_minor: float | None
 
 
-class ProlificClient:
-    """The API with one researcher's token; to be closed, or used in a `with`."""
-
-    def __init__(
-        self,
-        token: str,
-        base_url: str = BASE_URL,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._api = Api(token, base_url, transport, sleep)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._api.close()
+class ProlificClient(Api):
+    """What is asked, each question a method."""
 
     def submissions(self, study_id: str) -> list[Submission]:
         """All submissions of a study, page after page. ProlificError if one is missing."""
@@ -91,7 +67,7 @@ class ProlificClient:
         page, more, count = 1, True, None
         while more:
             params = {"study": study_id, "page": page, "page_size": PAGE}
-            answer = self._api.call("GET", "/api/v1/submissions/", "always", params=params)
+            answer = self.call("GET", "/api/v1/submissions/", "always", params=params)
             results = answer.get("results") or []
             found |= {row["id"]: _submission(row, study_id) for row in results}
             count = (answer.get("meta") or {}).get("count")
@@ -104,7 +80,7 @@ class ProlificClient:
 
     def submission(self, submission_id: str) -> Submission:
         """One submission."""
-        return _submission(self._api.call("GET", _path(submission_id), "always"), "")
+        return _submission(self.call("GET", _path(submission_id), "always"), "")
 
     def approve(self, submission_id: str) -> None:
         """Approves a submission, and so pays it."""
@@ -132,13 +108,13 @@ class ProlificClient:
     def request_return(self, submission_id: str, reasons: Sequence[str]) -> None:
         """Asks a participant to return the submission."""
         body = {"request_return_reasons": list(reasons)}
-        self._api.call("POST", _path(submission_id, "request-return/"), "refused", json=body)
+        self.call("POST", _path(submission_id, "request-return/"), "refused", json=body)
 
     def approve_all(self, submission_ids: Sequence[str]) -> None:
         """Approves many submissions; Prolific does so in the minutes that follow."""
         for chunk in chunks(submission_ids):
             body = {"submission_ids": list(chunk)}
-            self._api.call("POST", "/api/v1/submissions/bulk-approve/", "always", json=body)
+            self.call("POST", "/api/v1/submissions/bulk-approve/", "always", json=body)
 
     def set_up_bonuses(self, study_id: str, amounts_minor: Mapping[str, int]) -> BonusBatch:
         """Prepares bonuses, and pays none. amounts_minor: participant id -> pence or cents."""
@@ -146,7 +122,7 @@ class ProlificClient:
             raise ValueError(f"{len(amounts_minor)} bonuses in a call: 1 to {LARGEST_BULK}")
         lines = [f"{person},{decimal(amount)}" for person, amount in amounts_minor.items()]
         body = {"study_id": study_id, "csv_bonuses": "\n".join(lines)}
-        answer = self._api.call("POST", "/api/v1/submissions/bonus-payments/", "refused", json=body)
+        answer = self.call("POST", "/api/v1/submissions/bonus-payments/", "refused", json=body)
         if not answer.get("id"):
             raise ProlificError("the bonuses were set up, but Prolific names no id to pay them by")
         return BonusBatch(str(answer["id"]), answer.get("amount"), answer.get("total_amount"))
@@ -154,10 +130,10 @@ class ProlificClient:
     def pay_bonuses(self, batch_id: str) -> None:
         """Pays what was set up. Never sent again, whatever the answer: it would pay twice."""
         path = f"/api/v1/bulk-bonus-payments/{quote(batch_id, safe='')}/pay/"
-        self._api.call("POST", path, "never")
+        self.call("POST", path, "never")
 
     def _transition(self, submission_id: str, body: dict[str, str]) -> None:
-        self._api.call("POST", _path(submission_id, "transition/"), "always", json=body)
+        self.call("POST", _path(submission_id, "transition/"), "always", json=body)
 
 
 def chunks(values: Sequence[str]) -> list[Sequence[str]]:

@@ -31,6 +31,15 @@ class Reconciliation:
     other_code: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True)
+class Due:
+    """A submission that waits for the researcher: whose, and the completion code it gets."""
+
+    submission_id: str
+    pseudonym: str
+    code: str = ""
+
+
 def reconcile(
     session: Session, running: Experiment, submissions: Iterable[Submission]
 ) -> Reconciliation:
@@ -59,31 +68,29 @@ def reconcile(
     )
 
 
-def payable(
-    session: Session, running: Experiment, submissions: Iterable[Submission]
-) -> dict[str, str]:
-    """Submission id -> pseudonym of those who did the whole study and wait for their pay."""
+def payable(session: Session, running: Experiment, submissions: Iterable[Submission]) -> list[Due]:
+    """Submissions of those who did the whole study and wait for their pay."""
     people = _people(session)
-    found = {one.id: people.get(_key(running, one)) for one in submissions if _waits(one)}
-    return {
-        name: person.pseudonym
-        for name, person in found.items()
+    found = [(one, people.get(_key(running, one))) for one in submissions if _waits(one)]
+    return [
+        Due(one.id, person.pseudonym)
+        for one, person in found
         if person is not None and person.finished_at is not None and person.outcome in _WORKED
-    }
+    ]
 
 
 def completable(
     session: Session, running: Experiment, submissions: Iterable[Submission]
-) -> dict[str, str]:
-    """Submission id -> completion code of those who are at an end here and still active there."""
+) -> list[Due]:
+    """Submissions, still active, of those who are at an end here, each with its code."""
     people = _people(session)
-    codes: dict[str, str] = {}
+    found = []
     for one in submissions:
         person = people.get(_key(running, one))
         code = completion(paid_as(person), running).code if person is not None else None
-        if one.status == "ACTIVE" and code is not None:
-            codes[one.id] = code
-    return codes
+        if person is not None and one.status == "ACTIVE" and code is not None:
+            found.append(Due(one.id, person.pseudonym, code))
+    return found
 
 
 _WORKED = {"completed", "withdrew"}

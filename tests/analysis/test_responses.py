@@ -190,7 +190,19 @@ def test_a_file_that_is_no_export_is_refused(tmp_path, spoil, sentence):
 
 
 def test_a_folder_without_an_export_is_refused(tmp_path):
-    assert "trials.csv: cannot be read" in complaint(tmp_path)
+    told = complaint(tmp_path)
+    assert told.startswith(f"{tmp_path}: there is no trials.csv and no participants.csv in it")
+    assert "make one with flask --app experiment_server export" in told
+    assert complaint(tmp_path / "none").endswith("no such folder; give the folder of an export")
+
+
+def test_who_or_what_is_not_in_an_export_is_named(tmp_path):
+    export = read_export(make_export(tmp_path))
+    with pytest.raises(ValueError, match="trial_kind 'mian'; allowed: main, practice, catch"):
+        export.of_kind("mian")
+    with pytest.raises(ValueError, match="there is no participant 'nobody' in the export 'tiny'"):
+        export.without(["p1", "nobody"])
+    assert "p1" not in set(export.without("p1").trials["participant"])
 
 
 def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path):

@@ -77,6 +77,30 @@ def test_the_command_prints_and_keeps_a_report(server, tmp_path):
     assert report["latency_ms"]["POST /task/responses"]["count"] == len(report["acknowledged"])
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense", "http://[half"])
+def test_bots_say_at_once_that_there_is_no_server(url):
+    said = CliRunner().invoke(bots_command, ["--url", url])
+    assert said.exit_code == 1
+    assert said.output.startswith(f"Error: no server answers at {url} (")
+    assert said.output.endswith("start one, or give its --url\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--study", "nowhere"], "nowhere/study.json: cannot be read"),
+        (["--study", "BUNDLE", "--accuracy", "mako=.8"], "--accuracy mako: the study's conditions"),
+        (["--study", "BUNDLE", "--accuracy", "maco=8"], "8.0 is not in the range 0<=x<=1"),
+        (["--study", "BUNDLE", "--accuracy", "maco"], "CONDITION=SHARE, such as maco=.8"),
+    ],
+)
+def test_bots_say_what_they_cannot_be_told(bundle_folder, options, sentence):
+    given = [str(bundle_folder) if one == "BUNDLE" else one for one in options]
+    said = CliRunner().invoke(bots_command, ["--url", "http://127.0.0.1:1", *given])
+    assert said.exit_code == 2
+    assert sentence in said.output.splitlines()[-1]
+
+
 def test_accuracy_without_the_study_is_refused():
     said = CliRunner().invoke(bots_command, ["--accuracy", "maco=.8"])
     assert said.exit_code == 2

@@ -116,6 +116,10 @@ def test_codes_that_only_the_researcher_enters(running, fake, type_in):
     rows = [fake.submissions[fake.submission_of(running, one)] for one in (done, failed, at_it)]
     assert [row["study_code"] for row in rows] == ["DONE", "SCREEN", None]
     assert [row["status"] for row in rows] == ["AWAITING REVIEW", "AWAITING REVIEW", "ACTIVE"]
+    with running.database.read() as session:
+        [entry] = session.scalars(select(Audit))
+    assert entry.action == "submissions completed"
+    assert entry.detail == {"participants": sorted([done.pseudonym, failed.pseudonym])}
 
 
 def test_bonuses_from_plan_to_paid(running, fake, type_in, tmp_path):
@@ -145,7 +149,7 @@ def test_a_payment_without_an_answer_is_resolved_by_hand(running, fake, type_in,
 
     def lost(self, batch_id):
         fake.faults.append(httpx.ReadTimeout("slow"))
-        self._api.call("POST", f"/api/v1/bulk-bonus-payments/{batch_id}/pay/", "never")
+        self.call("POST", f"/api/v1/bulk-bonus-payments/{batch_id}/pay/", "never")
 
     monkeypatch.setattr(ProlificClient, "pay_bonuses", lost)
     exit_code, output = type_in("prolific bonus send --confirm")

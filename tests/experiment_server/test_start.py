@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from bundles import make_bundle
 from pydantic import SecretStr
@@ -9,6 +11,7 @@ from sqlalchemy import text
 from werkzeug.security import generate_password_hash
 
 from experiment_server import create_app
+from experiment_server.bundle import Bundle
 from experiment_server.config import ConfigError, read_config, read_settings
 from experiment_server.database import Database, DatabaseError
 
@@ -36,6 +39,7 @@ def test_with_nothing_set_it_runs_locally_with_a_key_of_its_own(tmp_path, bundle
         ({"SECRET_KEY": "short"}, "SECRET_KEY has 5 characters"),
         ({"PROXIES": "one"}, "PROXIES is 'one'"),
         ({"SETTINGS": "nowhere.toml"}, "SETTINGS = nowhere.toml: cannot be read"),
+        ({"DATA": "/dev/null/data"}, "DATA = /dev/null/data: the key secret_key cannot be kept"),
     ],
 )
 def test_settings_that_cannot_be_used(tmp_path, bundle_folder, given, message):
@@ -46,8 +50,9 @@ def test_settings_that_cannot_be_used(tmp_path, bundle_folder, given, message):
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
-        ("[task]\ngap = 3", r"task.gap: Extra inputs"),
-        ("[task]\ngap_ms = -1", r"task.gap_ms: Input should be greater"),
+        ("[task]\ngap = 3", r"task: unknown key 'gap'; .* nearest: gap_ms"),
+        ("[tusk]", r"settings.toml: unknown key 'tusk'; .* nearest: task"),
+        ("[task]\ngap_ms = -1", r"task.gap_ms = -1: Input should be greater"),
         ("[recruitment]\ntarget_per_condition = 0", r"recruitment.target_per_condition"),
         ("[prolific.codes]\nwon = 'A'", r"prolific.codes.won"),
         ("[task", "not valid TOML"),
@@ -75,7 +80,7 @@ def test_bundles_that_are_incomplete_or_changed(make_app, tmp_path):
     image.unlink()
     with pytest.raises(ValueError, match="the image is missing"):
         make_app(study=folder)
-    with pytest.raises(ValueError, match="is this a bundle"):
+    with pytest.raises(ValueError, match=r"there is no study\.json in it"):
         make_app(study=tmp_path / "nowhere")
 
 
@@ -136,6 +141,24 @@ def test_check_says_what_is_missing(command):
     assert "ok      study: 'tiny'" in answer.output
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "MISSING SECRET_KEY: it is a local one"),
+        ({"SECRET_KEY": LONG}, "ok      SECRET_KEY: set"),
+    ],
+)
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_check_knows_a_local_key_from_one_that_is_set(
+    tmp_path, bundle_folder, database_url, given, sentence
+):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "secret_key").write_text("y" * 43)
+    given = {"DATABASE_URL": database_url, **given}
+    app = create_app(read_config(environment(tmp_path, bundle_folder, **given)))
+    assert sentence in app.test_cli_runner().invoke(args=["check"]).output
+
+
 def test_check_is_content_when_all_is_there(make_app):
     codes = ("completed", "declined_consent", "unsuitable_device", "screened_out", "failed_checks")
     app = make_app(
@@ -155,6 +178,56 @@ def test_check_is_content_when_all_is_there(make_app):
     assert answer.exit_code == 0, answer.output
     assert "MISSING" not in answer.output
     assert "Ready for real participants." in answer.output
+
+
+@pytest.mark.parametrize("place", ["half", "half.partial"])
+def test_a_build_that_did_not_end_is_told_from_no_bundle(tmp_path, place):
+    (tmp_path / "half.partial").mkdir()
+    with pytest.raises(ValueError, match=rf"STUDY = .*{place}: its build did not end; run the"):
+        Bundle(tmp_path / place)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "DATABASE_URL is no address of a database: sqlite:///FILE or postgresql"),
+        ("postgresql://u:secret@host:port/x", "DATABASE_URL is no address of a database"),
+        ("mysql://u:secret@host/x", r"DATABASE_URL mysql://u:\*\*\*@host/x: sqlite:///FILE or"),
+        ("sqlite+other:///x", r"DATABASE_URL sqlite\+other:///x: sqlite:///FILE or"),
+        ("sqlite:////dev/null/x/y.sqlite", "cannot be opened: Not a directory"),
+    ],
+)
+def test_addresses_that_are_no_database(url, message):
+    with pytest.raises(DatabaseError, match=message) as error:
+        Database(url)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_serve_says_that_a_port_is_taken(command):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        answer = command("serve", "--port", port)
+    assert answer.exit_code == 1
+    assert f"Error: port {port} cannot be used (" in answer.output
+    assert "http://" not in answer.output
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("serve --port 80000", "80000 is not in the range 1<=x<=65535"),
+        ("serve --threads 0", "0 is not in the range x>=1"),
+        ("link --url study.example.org", "study.example.org: an address begins with https://"),
+        ("keys --out /dev/null/keys.txt", "/dev/null/keys.txt cannot be written"),
+    ],
+)
+def test_wrong_options_are_named(command, line, sentence):
+    answer = command(*line.split())
+    assert isinstance(answer.exception, SystemExit)
+    assert answer.exit_code != 0
+    assert sentence in answer.output.splitlines()[-1]
 
 
 def test_link_keeps_prolifics_placeholders(command):
@@ -196,5 +269,5 @@ def test_the_command_line_says_it_in_one_line(monkeypatch, tmp_path, bundle_fold
     monkeypatch.setenv("FLASK_RUN_FROM_CLI", "true")
     monkeypatch.setenv("STUDY", str(tmp_path / "nowhere"))
     monkeypatch.setenv("DATA", str(tmp_path / "data"))
-    with pytest.raises(SystemExit, match=r"Error: .*study.json: cannot be read"):
+    with pytest.raises(SystemExit, match=r"Error: STUDY = .*nowhere: there is no study.json"):
         create_app()
