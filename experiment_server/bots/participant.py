@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ import httpx
 from experiment_server.bots.browser import Browser, NoAnswerError
 from experiment_server.bots.report import Acknowledged, Report
 from experiment_server.text import QUIZ, TEXT
-from stimuli.schema import Study
+from stimuli.schema import Study, Trial
 
 # Human seconds: medians of log-normal times, and the SD of their logarithm.
 READING_S = {"consent": 20.0, "device": 3.0, "instructions": 40.0, "quiz": 25.0}
@@ -62,14 +63,17 @@ TIMING = {
 
 @dataclass(frozen=True)
 class Habits:
-    """How bots behave. accuracy: condition -> share right, needs the study. Others are shares:
+    """How bots behave. accuracy: condition -> share right, needs the study.
 
+    spread: how far their log-odds of being right differ, between bots, between classes and between
+    networks (standard deviations), so that an analysis finds what it finds in people.
     drop_out, withdraw, come_back_late: of participants. refresh, two_tabs: of trials.
     images: whether they load the images, as a browser would.
     """
 
     pace: float = 1.0
     accuracy: Mapping[str, float] = field(default_factory=dict)
+    spread: float = 0.0
     drop_out: float = 0.0
     withdraw: float = 0.0
     come_back_late: float = 0.0
@@ -100,6 +104,9 @@ class Bot:
         self.report = report
         self.trials = {trial.id: trial for trial in study.trials} if study else {}
         self.condition = "unknown"
+        self.seed = report.seed
+        self.ability = self._differing(f"bot {number}")
+        self.ease = self._eases()
         self.learned: dict[str, str] = {}  # trial id -> favored side, from feedback
         self.seen: set[str] = set()  # images
         self.answered = -1  # the last trial index that was acknowledged
@@ -268,9 +275,32 @@ class Bot:
         accuracy = self.habits.accuracy.get(self.condition)
         if known is None or accuracy is None:
             return self.chance.choice(("left", "right"))
-        right = self.chance.random() < (accuracy if known.kind == "main" else EASY)
+        right = self.chance.random() < (
+            self.share_right(accuracy, known) if known.kind == "main" else EASY
+        )
         other = {"left": "right", "right": "left"}[known.favored_side]
         return known.favored_side if right else other
+
+    def share_right(self, accuracy: float, trial: Trial) -> float:
+        """The share right of this bot with this class and network."""
+        if not 0 < accuracy < 1:
+            return accuracy
+        odds = math.log(accuracy / (1 - accuracy)) + self.ability
+        odds += self.ease[trial.unit.label] + self.ease[trial.network]
+        return 1 / (1 + math.exp(-odds))
+
+    def _eases(self) -> dict[str, float]:
+        """Class or network -> what it adds to the log-odds of all bots of a seed, 0 on average."""
+        trials = self.trials.values()
+        found: dict[str, float] = {}
+        for names in ({trial.unit.label for trial in trials}, {one.network for one in trials}):
+            drawn = {name: self._differing(name) for name in sorted(names)}
+            centre = sum(drawn.values()) / len(drawn) if drawn else 0.0
+            found |= {name: value - centre for name, value in drawn.items()}
+        return found
+
+    def _differing(self, name: str) -> float:
+        return Random(f"{self.seed}/{name}").gauss(0, 1) * self.habits.spread
 
     def _rate(self) -> int | None:
         levels = self.confidence_levels

@@ -114,6 +114,9 @@ def _require_server(url: str) -> None:
 @click.option(
     "--accuracy", multiple=True, callback=_accuracies, help="CONDITION=SHARE; needs --study."
 )
+@click.option(
+    "--spread", default=0.0, type=click.FloatRange(0), help="S.d. of bots' and classes' log-odds."
+)
 @click.option("--study", "folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--drop-out", default=0.0, type=SHARE, help="Share who close the window.")
 @click.option("--withdraw", default=0.0, type=SHARE, help="Share who leave by the link.")

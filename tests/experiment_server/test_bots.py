@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import ssl
 from collections import Counter
+from statistics import fmean, pstdev
 
 import httpx
 import pytest
@@ -14,7 +16,9 @@ from servers import serving, stored_outcomes, stored_responses
 
 from experiment_server.bots import Habits, bots_command, run_bots
 from experiment_server.bots.browser import Browser, NoAnswerError, Traffic
-from stimuli.schema import read_study
+from experiment_server.bots.participant import Bot
+from experiment_server.bots.report import new_report
+from stimuli.schema import Trial, read_study
 
 HURRY = 300.0
 
@@ -61,6 +65,26 @@ def test_with_the_study_at_hand_bots_are_as_accurate_as_they_are_told(
         if one.trial_id in favored
     )
     assert right == {True: 6 * 4, False: 3 * 4}
+
+
+def test_with_a_spread_bots_classes_and_networks_differ_as_much(bundle_folder):
+    study = read_study(bundle_folder)
+    first, *others = [one for one in study.trials if one.kind == "main"]
+    second = next(one for one in others if one.unit != first.unit)
+
+    def log_odds(number: int, spread: float, trial: Trial) -> float:
+        habits = Habits(accuracy={"maco": 0.8}, spread=spread)
+        bot = Bot(number, None, habits, new_report(1, "spread"), study)
+        share = bot.share_right(0.8, trial)
+        return math.log(share / (1 - share))
+
+    assert log_odds(0, 0.0, first) == pytest.approx(math.log(4))
+    abilities = [log_odds(number, 0.5, first) for number in range(400)]
+    assert pstdev(abilities) == pytest.approx(0.5, rel=0.15)
+    gaps = {round(log_odds(n, 0.5, first) - log_odds(n, 0.5, second), 9) for n in range(20)}
+    assert len(gaps) == 1 and gaps != {0.0}  # classes are as hard for each bot
+    both = [log_odds(n, 0.5, one) for n in range(400) for one in (first, second)]
+    assert fmean(both) == pytest.approx(math.log(4), abs=4 * 0.5 / 20)  # none easier on average
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
