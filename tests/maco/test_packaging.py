@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from functools import cache
-
 import pytest
 
 import maco
-
-
-@cache
-def loaded_by(module):
-    """The top-level packages that a fresh interpreter has loaded after importing a module."""
-    code = f"import sys, {module}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
-    )
-    return set(result.stdout.split())
 
 
 def test_public_names_are_sorted_and_there():
@@ -39,15 +25,16 @@ def test_public_names_are_sorted_and_there():
         ("analysis", {"torch", "timm", "torchvision", "flask", "maco"}),
     ],
 )
-def test_light_packages_load_nothing_heavy(module, forbidden):
-    loaded = loaded_by(module)
+def test_light_packages_load_nothing_heavy(module, forbidden, loaded_by):
+    loaded = loaded_by(f"import {module}")
     assert module.split(".")[0] in loaded
     assert not loaded & forbidden
 
 
-def test_the_check_of_what_is_loaded_can_fail():
-    assert {"maco", "torch", "timm", "numpy"} <= loaded_by("maco")
+def test_the_check_of_what_is_loaded_can_fail(loaded_by):
+    assert {"maco", "torch", "timm", "numpy"} <= loaded_by("import maco")
 
 
-def test_maco_knows_nothing_of_people():
-    assert not loaded_by("maco") & {"stimuli", "experiment_server", "analysis", "flask", "pandas"}
+def test_maco_knows_nothing_of_people(loaded_by):
+    others = {"stimuli", "experiment_server", "analysis", "flask", "pandas"}
+    assert not loaded_by("import maco") & others
