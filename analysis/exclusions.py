@@ -42,6 +42,7 @@ __all__ = [
     "OneSided",
     "Rule",
     "TooFast",
+    "can_answer",
     "chance_limits",
     "exclude",
     "is_preregistered",
@@ -60,7 +61,7 @@ class Breach:
 
 
 def _incomplete(rule: Incomplete, export: Export) -> Iterator[Breach]:
-    people = _with(rule, export.participants, "outcome")
+    people = export.participants
     answered = export.main.groupby("participant", observed=True).size()
     for who, outcome in zip(people["participant"], people["outcome"], strict=True):
         if outcome != "completed":
@@ -69,13 +70,13 @@ def _incomplete(rule: Incomplete, export: Export) -> Iterator[Breach]:
 
 
 def _late(rule: Late, export: Export) -> Iterator[Breach]:
-    people = _with(rule, export.participants, "late")
+    people = export.participants
     for who in people.loc[people["late"] == 1, "participant"]:
         yield Breach(who, 1, "completed after the place had been dealt anew")
 
 
 def _duplicate(rule: Duplicate, export: Export) -> Iterator[Breach]:
-    trials = _with(rule, export.main, "trial_id")
+    trials = export.main
     again = trials[trials.duplicated(["participant", "trial_id"])]
     for who, times in again.groupby("participant", observed=True, sort=False).size().items():
         yield Breach(str(who), int(times), f"answered {times} main trials again")
@@ -102,7 +103,7 @@ def _catch_trials(rule: CatchTrials, export: Export) -> Iterator[Breach]:
 
 
 def _too_fast(rule: TooFast, export: Export) -> Iterator[Breach]:
-    trials = _with(rule, export.main, "rt_ms")
+    trials = export.main
     fast = (trials["rt_ms"] < rule.rt_ms).groupby(trials["participant"], sort=False).mean()
     for who, share in fast[fast > rule.share].items():
         told = f"{share:.0%} of the answers within {rule.rt_ms:g} ms, over {rule.share:.0%}"
@@ -110,7 +111,7 @@ def _too_fast(rule: TooFast, export: Export) -> Iterator[Breach]:
 
 
 def _duration(rule: Duration, export: Export) -> Iterator[Breach]:
-    people = _with(rule, export.participants, "duration_s").dropna(subset="duration_s")
+    people = export.participants.dropna(subset="duration_s")
     for who, took_s in zip(people["participant"], people["duration_s"], strict=True):
         if rule.minimum_s is not None and took_s < rule.minimum_s:
             yield Breach(who, took_s, f"completed in {took_s:g} s, under {rule.minimum_s:g} s")
@@ -119,7 +120,7 @@ def _duration(rule: Duration, export: Export) -> Iterator[Breach]:
 
 
 def _one_sided(rule: OneSided, export: Export) -> Iterator[Breach]:
-    trials = _with(rule, export.main, "response_side")
+    trials = export.main
     left = (trials["response_side"] == "left").groupby(trials["participant"], sort=False).mean()
     for who, share in left.items():
         side, most = ("left", share) if share >= 0.5 else ("right", 1 - share)
@@ -127,7 +128,16 @@ def _one_sided(rule: OneSided, export: Export) -> Iterator[Breach]:
             yield Breach(str(who), float(most), f"{most:.0%} of the answers {side}")
 
 
-# Rule -> who breaks it in an export. Each raises ValueError if the export cannot tell.
+# Rule -> the column it asks, besides those that every table has.
+COLUMNS: dict[type[Rule], str] = {
+    Incomplete: "outcome",
+    Late: "late",
+    Duplicate: "trial_id",
+    TooFast: "rt_ms",
+    Duration: "duration_s",
+    OneSided: "response_side",
+}
+# Rule -> who breaks it in an export.
 BREACHES: dict[type[Rule], Callable[[Any, Export], Iterator[Breach]]] = {
     Incomplete: _incomplete,
     Late: _late,
@@ -190,12 +200,18 @@ def is_preregistered(export: Export) -> bool:
 def preregistered(export: Export) -> tuple[Rule, ...]:
     """The rules of the study file that an export's codebook carries, in their order.
 
-    DEFAULTS if it carries none: ask `is_preregistered`, and report which it was. Raises ValueError
-    as `read_rules` does.
+    Those of DEFAULTS that the data can answer if it carries none: ask `is_preregistered`, and
+    report which it was. Raises ValueError as `read_rules` does.
     """
     if not is_preregistered(export):
-        return DEFAULTS
+        return tuple(rule for rule in DEFAULTS if can_answer(export, rule))
     return read_rules((export.codebook or {})["exclusions"])
+
+
+def can_answer(export: Export, rule: Rule) -> bool:
+    """Whether an export has the column that a rule asks; tables from elsewhere may not."""
+    column = COLUMNS.get(type(rule), "participant")
+    return column in export.participants or column in export.trials
 
 
 def exclude(export: Export, rules: Sequence[Rule] = DEFAULTS) -> Exclusions:
@@ -208,6 +224,11 @@ def exclude(export: Export, rules: Sequence[Rule] = DEFAULTS) -> Exclusions:
         if type(rule) not in BREACHES:
             names = ", ".join(kind.__name__ for kind in BREACHES)
             raise ValueError(f"rules: {rule!r} is no rule; allowed: {names}, as BelowChance()")
+        if not can_answer(export, rule):
+            column = COLUMNS[type(rule)]
+            raise ValueError(
+                f"rule {rule.name}: these data have no column {column!r}; leave it out"
+            )
     conditions = dict(
         zip(export.participants["participant"], export.participants["condition"], strict=True)
     )
@@ -255,9 +276,3 @@ def _flow(export: Export, rules: Sequence[Rule], table: pd.DataFrame) -> pd.Data
 
 def _conditions(people: pd.DataFrame) -> list[str]:
     return list(people["condition"].cat.categories)
-
-
-def _with(rule: Rule, table: pd.DataFrame, column: str) -> pd.DataFrame:
-    if column not in table:
-        raise ValueError(f"rule {rule.name}: these data have no column {column!r}; leave it out")
-    return table
