@@ -1,0 +1,165 @@
+"""What was done, in words: the question, the cautions, the methods paragraph to paste."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analysis.findings import Analysis, Findings
+from analysis.report.account import Told
+from analysis.report.apa import count, listed, share, word
+from analysis.report.provenance import TOOLKIT, Provenance, software
+from stimuli.exclusion_rules import Rule
+
+__all__ = ["cautions", "deviations", "methods", "question", "rule_in_words"]
+
+PAPER: dict[str, tuple[str, ...]] = {
+    "condition": ("Olah", "MACO with mask", "MACO without mask", "control"),
+    "network": ("VGG16", "ResNet50", "ViT"),
+}
+
+
+def question(analysis: Analysis) -> str:
+    """What was asked, of whom."""
+    kept, export = analysis.kept, analysis.export
+    arrived, left = len(export.participants), kept.participants
+    people = kept.trials.drop_duplicates("participant")["condition"].value_counts(sort=False)
+    conditions = [f"{word(name)} (n = {count(n)})" for name, n in people.items()]
+    networks = _levels(kept, "network")
+    about = f" The networks were {listed(networks)}." if len(networks) > 1 else ""
+    return (
+        "Do visualizations of what a network likes help people to tell which of two occluded "
+        f"photographs it favors? Of {count(arrived)} participants who arrived, {count(left)} are "
+        f"analysed, with {count(len(kept.trials))} main trials, in the conditions "
+        f"{listed(conditions)}.{about}"
+    )
+
+
+def cautions(analysis: Analysis, provenance: Provenance, told: Told) -> list[str]:
+    """What a reader should know before citing a number, most serious first."""
+    kept, everyone = analysis.kept, analysis.everyone
+    found = [*_refusals(analysis, told), *provenance.notes, *map(_sentence, analysis.remarks)]
+    kind = (analysis.export.codebook or {}).get("participants", "real")
+    if kind != "real":
+        found.append(f"These are {kind} participants, not those of the study.")
+    if not analysis.preregistered:
+        found.append(
+            "The export names no preregistered exclusions; the rules used are this program's "
+            "defaults or were given to it."
+        )
+    if everyone is None and analysis.exclusions.dropped:
+        found.append(analysis.everyone_note)
+    found += told.cautions
+    found += kept.models.chosen.warnings
+    return list(dict.fromkeys(f"{one[0].upper()}{one[1:]}" for one in found))
+
+
+def _refusals(analysis: Analysis, told: Told) -> Iterator[str]:
+    if told.refused:
+        yield told.refused
+    named = {"after exclusions": analysis.kept, "without exclusions": analysis.everyone}
+    for who, findings in named.items():
+        if findings is None:
+            continue
+        for fit in (findings.models.additive, findings.models.interaction):
+            if fit is not None and not fit.converged:
+                yield f"The model {fit.design.formula.text} did not converge, {who}."
+
+
+def methods(analysis: Analysis, provenance: Provenance) -> list[str]:
+    """The paragraphs on exclusions and statistics, with exact model and versions."""
+    found, models = analysis.exclusions, analysis.kept.models
+    rules = [rule_in_words(rule) for rule in found.rules]
+    when = "preregistered" if analysis.preregistered else "not preregistered"
+    fate = f"{count(len(found.dropped))} of {count(len(found.everyone.participants))} participants"
+    excluded = f"Exclusion rules ({when}): {' '.join(rules) or 'none.'} Excluded: {fate}."
+    if analysis.everyone is not None:
+        excluded += " All results are also given without exclusions."
+    groups = listed([word(group) for group in models.groups])
+    fitted = (
+        "Whether the favored query was chosen was modelled by mixed-effects logistic regression, "
+        f"{models.chosen.design.formula.text}, with random intercepts for {groups}, fitted by "
+        f"maximum likelihood with the Laplace approximation to {count(models.chosen.nobs)} trials."
+    )
+    return [excluded, f"{fitted} {_tests(analysis, provenance)}", _software(provenance)]
+
+
+def _tests(analysis: Analysis, provenance: Provenance) -> str:
+    models = analysis.kept.models
+    found = []
+    if models.comparison is not None:
+        found.append(
+            "Models with and without the interaction were compared by likelihood ratio, and that "
+            "with the lower AIC is reported."
+        )
+    found.append(
+        "Terms were tested by type II likelihood-ratio tests. Marginal means are those of a "
+        f"typical participant (random effects of 0){_averaged(models.factors)}. All pairwise "
+        f"differences of {listed([f'{word(name)}s' for name in models.factors])} were tested by "
+        "Wald z, with p-values and simultaneous 95 % intervals adjusted after Tukey."
+    )
+    if provenance.draws:
+        found.append(
+            f"Terms were also tested by parametric bootstrap ({count(provenance.draws)} simulated "
+            "studies each)."
+        )
+    r2 = analysis.kept.r_squared
+    found.append(
+        f"The fixed effects explain R² = {share(r2.marginal)} of the variance of the log-odds, "
+        f"with the random effects {share(r2.conditional)} (Nakagawa et al., 2017). Intervals of "
+        "observed means are percentile intervals of 10,000 bootstrap samples of participants."
+    )
+    return " ".join(found)
+
+
+def _averaged(factors: tuple[str, ...]) -> str:
+    return ", averaged with equal weights over the other factor" if len(factors) > 1 else ""
+
+
+def _software(provenance: Provenance) -> str:
+    versions = software()
+    others = [f"{name} {version}" for name, version in versions.items() if name != TOOLKIT]
+    return (
+        f"Computed with {TOOLKIT} {versions[TOOLKIT]} ({', '.join(others)}); seed "
+        f"{provenance.seed}."
+    )
+
+
+def rule_in_words(rule: Rule) -> str:
+    """A rule's name, its meaning, and the values of its options."""
+    meaning = (type(rule).__doc__ or "").strip().splitlines()[0].rstrip(".")
+    options = [f"{name} = {_option(value)}" for name, value in rule.model_dump().items()]
+    return f"{meaning} ({', '.join([f'rule {rule.name}', *options])})."
+
+
+def _option(value: float | None) -> str:
+    if value is None:
+        return "none"
+    return share(value) if 0 < value < 1 else f"{value:g}"
+
+
+def deviations(analysis: Analysis) -> list[str]:
+    """Where the design differs from the study of Fel et al. (2023), as far as the data tell."""
+    found = []
+    for factor, paper in PAPER.items():
+        here = _levels(analysis.kept, factor)
+        if here and not _alike(here, paper):
+            found.append(
+                f"{factor.capitalize()}s here: {listed(here)}. In the paper: {listed(paper)}."
+            )
+    return found
+
+
+def _alike(here: list[str], paper: tuple[str, ...]) -> bool:
+    same = {"maco": "maco without mask", "maco masked": "maco with mask"}
+    return {same.get(name.lower(), name.lower()) for name in here} == {n.lower() for n in paper}
+
+
+def _levels(findings: Findings, factor: str) -> list[str]:
+    if factor not in findings.trials:
+        return []
+    column = findings.trials[factor]
+    return [word(level) for level in column.cat.categories if (column == level).any()]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."

@@ -1,0 +1,241 @@
+"""python -m analysis as a user types it: a report, or one clear line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from bundles import make_bundle
+from click.testing import CliRunner, Result
+from exports import make_export, simulate, write_table
+
+from analysis.__main__ import main
+from stimuli.schema import read_study
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def refused(result: Result) -> str:
+    """The one line of an error; a traceback is no line."""
+    assert result.exit_code != 0
+    assert isinstance(result.exception, SystemExit), result.exception
+    lines = [line for line in result.output.splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 1, result.output
+    return lines[0]
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory) -> Path:
+    return make_export(tmp_path_factory.mktemp("command") / "export")
+
+
+def test_an_export_becomes_a_report_and_a_screen_of_results(export, tmp_path):
+    out = tmp_path / "new" / "report"
+    result = run(export, "--out", out, "--bootstrap", 2)
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in out.parent.iterdir()} == {"report"}
+    found = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert found["bootstrap_draws"] == 2
+    assert (
+        found["export"]["files"]["trials.csv"]
+        == hashlib.sha256((export / "trials.csv").read_bytes()).hexdigest()
+    )
+    shown = result.stdout.splitlines()
+    assert str(out / "report.html") in shown
+    assert any(line.startswith("maco") and "%" in line for line in shown)
+    assert any(line.startswith("control - maco") and "< .001" in line for line in shown)
+    assert len(shown) < 30
+
+
+def test_the_same_command_gives_the_same_bytes_and_replaces_its_own_report(export, tmp_path):
+    for name in ("first", "second", "second"):
+        assert run(export, "--out", tmp_path / name, "--seed", 3).exit_code == 0
+    assert bytes_of(tmp_path / "first") == bytes_of(tmp_path / "second")
+
+
+def test_a_tidy_table_is_read_by_its_own_names(tmp_path):
+    trials, _ = simulate()
+    rows = [
+        {"who": row["participant"], "visualization": row["condition"], "right": row["correct"]}
+        for row in trials
+    ]
+    path = write_table(tmp_path / "tidy.csv", rows)
+    mapping = ("--tidy", "participant=who", "condition=visualization", "correct=right")
+    result = run(path, "--out", tmp_path / "report", *mapping)
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
+    assert list(found["exclusions"]["rules"]) == ["below_chance"]
+    assert found["export"]["remarks"] == [
+        "The rule incomplete was not applied: the data have no column outcome.",
+        "The rule duplicate was not applied: the data have no column trial_id.",
+    ]
+
+
+def test_a_published_table_of_zimmermann_is_read(tmp_path):
+    trials, _ = simulate()
+    rows = [
+        {"mode": row["condition"], "task_id": row["participant"], "response_index": 0}
+        | {"correct": row["correct"], "rt": row["rt_ms"], "layer": row["network"]}
+        | {"kernel_size": 3, "channel": row["unit"], "batch": number}
+        for number, row in enumerate(trials)
+    ]
+    path = write_table(tmp_path / "df_trials.csv", rows)
+    result = run(path, "--zimmermann", "--out", tmp_path / "report")
+    assert result.exit_code == 0, result.output
+    assert (
+        "network"
+        not in json.loads((tmp_path / "report" / "results.json").read_bytes())["kept"]["factors"]
+    )
+
+
+@pytest.fixture(scope="module")
+def with_bundle(tmp_path_factory) -> tuple[Path, Path]:
+    """A bundle of the study `tiny`, and an export of its trials."""
+    folder = tmp_path_factory.mktemp("of the bundle")
+    bundle = make_bundle(folder / "bundle", main=24)
+    ids = {
+        kind: [trial.id for trial in read_study(bundle).trials if trial.kind == kind]
+        for kind in ("main", "catch")
+    }
+
+    def rename(trials, people):
+        seen: dict[tuple[object, object], int] = {}
+        for row in trials:
+            key = (row["participant"], row["trial_kind"])
+            place = seen[key] = seen.get(key, -1) + 1
+            known = ids[str(row["trial_kind"])]
+            row["trial_id"] = known[place % len(known)]
+
+    return bundle, make_export(folder / "export", rename)
+
+
+def test_a_bundle_adds_activations(with_bundle, tmp_path):
+    bundle, export = with_bundle
+    result = run(export, "--bundle", bundle, "--out", tmp_path / "report")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
+    assert "activation_correlation" in found["kept"]["descriptives"]
+    assert "bundle/study.json" in found["export"]["files"]
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Activations and object-blind baselines</h2>" in page
+
+
+def test_the_bundle_of_another_study_is_refused(export, with_bundle, tmp_path):
+    bundle, own = with_bundle
+    result = run(export, "--bundle", bundle, "--out", tmp_path / "report")
+    assert "has no trial 'main-ResNet-" in refused(result)
+    other = make_bundle(tmp_path / "other", name="other")
+    result = run(own, "--bundle", other, "--out", tmp_path / "report")
+    assert "is the bundle of 'other', the export is of 'tiny'" in refused(result)
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_bundle_that_was_changed_since_the_study_is_refused(with_bundle, tmp_path):
+    bundle, export = with_bundle
+    codebook = json.loads((export / "codebook.json").read_text(encoding="utf-8"))
+    changed = tmp_path / "export"
+    changed.mkdir()
+    for path in export.iterdir():
+        (changed / path.name).write_bytes(path.read_bytes())
+    codebook["study_digest"] = "f" * 64
+    (changed / "codebook.json").write_text(json.dumps(codebook), encoding="utf-8")
+    result = run(changed, "--bundle", bundle, "--out", tmp_path / "report")
+    assert "is not the file the export was made with" in refused(result)
+
+
+def empty(trials, people):
+    trials.clear()
+
+
+def lone(trials, people):
+    for row in trials + people:
+        row["condition"] = "maco"
+
+
+def practice(trials, people):
+    for row in trials:
+        row["trial_kind"] = "practice"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (empty, "trials.csv: there are no rows"),
+        (lone, "the only condition is 'maco', so there is nothing to compare"),
+        (practice, "there are no main trials"),
+    ],
+)
+def test_an_export_that_cannot_be_analysed_is_refused_in_a_line(change, told, tmp_path):
+    folder = make_export(tmp_path / "export", change)
+    result = run(folder, "--out", tmp_path / "report")
+    assert told in refused(result)
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
+def test_exclusions_that_leave_one_condition_are_refused_in_a_line(tmp_path):
+    def unfinished(trials, people):
+        for row in people:
+            if row["condition"] != "maco":
+                row |= {"outcome": "withdrew", "finished_at": ""}
+
+    result = run(make_export(tmp_path / "export", unfinished), "--out", tmp_path / "report")
+    assert "after exclusions the only condition is 'maco'" in refused(result)
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--seed", "-1"], "Invalid value for '--seed'"),
+        (["--seed", "x"], "Invalid value for '--seed'"),
+        (["--bootstrap", "-5"], "Invalid value for '--bootstrap'"),
+        (["--tidy", "condition=group"], "is a folder: --tidy and --zimmermann read a CSV file"),
+        (["--zimmermann"], "is a folder: --tidy and --zimmermann read a CSV file"),
+        (["--bundle", "nowhere"], "nowhere/study.json: cannot be read"),
+        (["stray"], "'stray' is not understood"),
+    ],
+)
+def test_wrong_options_are_refused_in_a_line(export, options, told, tmp_path):
+    result = run(export, "--out", tmp_path / "report", *options)
+    assert told in refused(result)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_export_and_a_missing_file_are_refused_in_a_line(export, tmp_path):
+    assert "there is no such export" in refused(run(tmp_path / "none", "--out", tmp_path / "r"))
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "trials.csv").write_bytes((export / "trials.csv").read_bytes())
+    told = refused(run(tmp_path / "export", "--out", tmp_path / "report"))
+    assert "participants.csv" in told
+
+
+def test_a_mapping_that_is_none_is_refused_in_a_line(tmp_path):
+    path = write_table(tmp_path / "tidy.csv", [{"participant": "p", "right": 1}])
+    told = refused(run(path, "--out", tmp_path / "report", "--tidy", "correct"))
+    assert "--tidy correct: write OURS=THEIRS" in told
+
+
+def test_a_folder_of_other_files_is_refused_before_any_work(export, tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.__main__.analyse", None)
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    told = refused(run(export, "--out", tmp_path))
+    assert "holds files that are no earlier report" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_one_wrong_cell_is_named_with_its_row(tmp_path):
+    def outside(trials, people):
+        trials[4]["correct"] = 2
+
+    folder = make_export(tmp_path / "export", outside)
+    told = refused(run(folder, "--out", tmp_path / "report"))
+    assert "trials.csv" in told and "row 6, column correct" in told

@@ -1,0 +1,294 @@
+"""The report of an analysis: every number as JSON, and one page that stands by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from exports import make_export
+
+from analysis.findings import Analysis, analyse
+from analysis.report import Provenance, check_out, results, write_report
+from analysis.report.citation import works
+from analysis.report.results import dump_results
+from analysis.responses import read_export, read_tidy
+
+ROOT = Path(__file__).parents[2]
+FILES = {"trials.csv": "0" * 64}
+
+
+def hopeless(trials, people):
+    """One participant is always wrong."""
+    for row in trials + people:
+        if row["participant"] == "p0" and "correct" in row:
+            wrong = {"left": "right", "right": "left"}[row["favored_side"]]
+            row |= {"correct": 0, "response_side": wrong}
+
+
+@pytest.fixture(scope="module")
+def analysis(tmp_path_factory) -> Analysis:
+    folder = make_export(tmp_path_factory.mktemp("report") / "export", hopeless)
+    return analyse(read_export(folder), np.random.default_rng(0), draws=2)
+
+
+@pytest.fixture(scope="module")
+def report(analysis, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("written") / "report"
+    write_report(analysis, out, Provenance(seed=0, draws=2, files=FILES, notes=("A note.",)))
+    return out
+
+
+@pytest.fixture(scope="module")
+def found(report) -> dict:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    return json.loads((report / "results.json").read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+@pytest.fixture(scope="module")
+def page(report) -> str:
+    return (report / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_report_is_a_page_numbers_figures_and_tables(report):
+    assert {path.name for path in report.iterdir()} == {
+        "report.html",
+        "results.json",
+        "figures",
+        "tables",
+    }
+    figures = {path.stem for path in (report / "figures").iterdir()}
+    assert {"performance", "contrasts", "exclusions", "reaction_times"} <= figures
+    for name in figures:
+        assert (report / "figures" / f"{name}.svg").is_file()
+        assert (report / "figures" / f"{name}.png").is_file()
+    contrasts = pd.read_csv(report / "tables" / "contrasts_condition.csv")
+    assert list(contrasts["contrast"]) == ["control - maco", "control - olah", "maco - olah"]
+
+
+def test_the_numbers_are_those_of_the_findings(analysis, found):
+    kept = analysis.kept
+    assert found["kept"]["participants"] == 11
+    assert found["everyone"]["participants"] == 12
+    fit = found["kept"]["models"]["additive"]
+    assert fit["llf"] == kept.models.additive.llf
+    assert fit["random_effects"]["participant"]["sd"].keys() == {"Intercept"}
+    assert found["kept"]["comparison"]["p"] == kept.models.comparison.p
+    assert [row["p"] for row in found["kept"]["terms"]] == list(kept.terms["p"])
+    estimates = [row["estimate"] for row in found["kept"]["contrasts"]["condition"]]
+    assert estimates == list(kept.contrasts["condition"]["estimate"])
+    assert found["kept"]["bootstrap"]["condition"]["draws"] == 2
+    assert found["seed"] == 0
+    assert set(found["software"]) >= {"maco-psychophysics", "python", "numpy", "statsmodels"}
+
+
+def test_who_was_left_out_and_why_is_in_the_numbers_and_on_the_page(found, page):
+    told = found["exclusions"]
+    assert [(row["participant"], row["rule"]) for row in told["table"]] == [("p0", "below_chance")]
+    assert told["rules"]["below_chance"] == {"alpha": 0.05, "chance": 0.5}
+    assert told["preregistered"] is False
+    assert "0 of 24 correct, below chance" in page
+    assert "names no preregistered exclusions" in page
+
+
+def test_the_page_has_its_parts_in_order(page):
+    headings = re.findall(r"<h2[^>]*>([^<]*)<", page)
+    assert headings == [
+        "Before citing a number",
+        "Performance",
+        "Exclusions",
+        "What was observed",
+        "Models",
+        "Check of the random structure",
+        "With and without exclusions",
+        "Residuals",
+        "Random effects",
+        "Agreement between participants",
+        "Methods",
+        "How to cite",
+        "Files",
+    ]
+
+
+def test_every_warning_and_remark_is_on_the_page(analysis, page):
+    text = re.sub(r"<[^>]+>", "", page).replace("\N{NO-BREAK SPACE}", " ")
+    assert analysis.kept.models.chosen.warnings
+    for warning in analysis.kept.models.chosen.warnings:
+        assert warning[1:] in text
+    assert "A note." in text
+
+
+def test_the_page_asks_for_nothing_from_outside(page):
+    assert not re.search(r"<(?:script|link|iframe)\b|@import|\ssrc=\"(?!data:)|url\(", page)
+    assert len(page) < 5_000_000
+
+
+def test_the_page_gives_formula_versions_and_digests(analysis, page, found):
+    assert "correct ~ condition + network + (1 | participant) + (1 | class_label)" in page
+    assert f"numpy {found['software']['numpy']}" in page
+    assert FILES["trials.csv"] in page
+
+
+def test_names_from_the_data_are_text_and_not_markup(analysis, tmp_path):
+    hostile = replace(analysis.export, study="<script>alert(1)</script>")
+    write_report(replace(analysis, export=hostile), tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_the_same_analysis_gives_the_same_bytes(analysis, report, tmp_path):
+    again = Provenance(seed=0, draws=2, files=FILES, notes=("A note.",))
+    write_report(analysis, tmp_path / "again", again)
+    for path in sorted(path for path in report.rglob("*") if path.is_file()):
+        name = path.relative_to(report)
+        assert (tmp_path / "again" / name).read_bytes() == path.read_bytes(), name
+
+
+def test_without_anyone_excluded_the_page_says_so(analysis, tmp_path):
+    note = "No participant was excluded, so the results without exclusions are the same."
+    write_report(replace(analysis, everyone=None, everyone_note=note), tmp_path / "report")
+    assert note in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_has_no_number_is_null(analysis):
+    table = analysis.kept.terms.assign(p=[np.nan, np.inf])
+    odd = replace(analysis, kept=replace(analysis.kept, terms=table))
+    assert [row["p"] for row in results(odd, Provenance())["kept"]["terms"]] == [None, None]
+    assert "NaN" not in dump_results(odd, Provenance())
+
+
+def test_a_report_is_replaced_and_anything_else_refused(analysis, report, tmp_path):
+    check_out(report)
+    check_out(tmp_path)
+    (tmp_path / "thesis.tex").write_text("years of work", encoding="utf-8")
+    with pytest.raises(ValueError, match="no earlier report: choose another --out"):
+        write_report(analysis, tmp_path)
+    assert (tmp_path / "thesis.tex").read_text(encoding="utf-8") == "years of work"
+    with pytest.raises(ValueError, match="is a file"):
+        check_out(tmp_path / "thesis.tex")
+
+
+def test_a_report_that_fails_leaves_the_earlier_one_and_nothing_half_written(
+    analysis, tmp_path, monkeypatch
+):
+    out = tmp_path / "report"
+    (out / "figures").mkdir(parents=True)
+    for name in ("report.html", "results.json"):
+        (out / name).write_text("earlier", encoding="utf-8")
+
+    def fail(*args: object) -> str:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("analysis.report.folder.page", fail)
+    with pytest.raises(OSError, match="no space left"):
+        write_report(analysis, out)
+    assert (out / "report.html").read_text(encoding="utf-8") == "earlier"
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_what_is_cited_is_what_citation_cff_says():
+    cff = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    toolkit, method, _ = works()
+    title = re.search(r'^title: "(.*)"$', cff, re.M)[1]
+    version = re.search(r"^version: (.*)$", cff, re.M)[1]
+    assert title in toolkit.text
+    assert f"(Version {version})" in toolkit.text
+    for name in re.findall(r"family-names: (.*)", cff):
+        assert f"{name}, " in method.text
+    assert method.url in cff
+
+
+def test_the_numbers_agree_with_lme4_and_emmeans(reference, glmm_data):
+    frozen = reference("maco_tight")
+    mapping = {"condition": "visualization", "class_label": "class"}
+    export = read_tidy(glmm_data / "maco_sim.csv", mapping)
+    found = results(analyse(export, np.random.default_rng(0), rules=[]), Provenance())["kept"]
+    fit = found["models"]["interaction"]
+    assert found["chosen"] == "interaction"
+    assert fit["llf"] == pytest.approx(frozen["logLik"], abs=1e-6)
+    assert fit["bic"] == pytest.approx(frozen["BIC"], abs=1e-5)
+    assert found["comparison"]["chisq"] == pytest.approx(
+        frozen["lrt"]["interaction"]["chisq"], abs=1e-5
+    )
+    sds = [
+        fit["random_effects"][name]["sd"]["Intercept"] for name in ("participant", "class_label")
+    ]
+    assert sds == pytest.approx([row["sdcor"] for row in frozen["varcorr"]], abs=1e-5)
+    for factor, name in (("condition", "visualization"), ("network", "network")):
+        pairs = found["contrasts"][factor]
+        expected = frozen[f"pairs_{name}_tukey"]
+        assert [row["contrast"] for row in pairs] == [row["contrast"] for row in expected]
+        assert [row["estimate"] for row in pairs] == pytest.approx(
+            [row["estimate"] for row in expected], abs=1e-5
+        )
+        assert [row["p"] for row in pairs] == pytest.approx(
+            [row["p.value"] for row in expected], abs=2e-4
+        )
+        means = [row["log_odds"] for row in found["means"][f"{factor}_log_odds"]]
+        assert means == pytest.approx(
+            [row["emmean"] for row in frozen[f"emm_{name}_link"]], abs=1e-5
+        )
+    assert [found["r_squared"][key] for key in ("conditional", "marginal")] == pytest.approx(
+        frozen["r2"], abs=1e-5
+    )
+    assert {row["group"]: row["adjusted"] for row in found["icc"]}["all"] == pytest.approx(
+        frozen["icc"][0], abs=1e-5
+    )
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+    from visitors import BROWSERS, find_browser
+
+    path = find_browser()
+    if path is None:
+        problem = f"NO BROWSER: the report's page is not tested; install {BROWSERS[0]}"
+        if os.environ.get("CI") or os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail(problem)
+        pytest.skip(problem)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield found
+        found.close()
+
+
+def violations(page) -> list[str]:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']} ({one['impact']}): {one['nodes'][0]['html']}" for one in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width_px", [1200, 420])
+def test_the_page_is_accessible_and_no_wider_than_its_window(browser, report, scheme, width_px):
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width_px, "height": 900})
+    page = context.new_page()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((report / "report.html").as_uri())
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width_px
+    assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    context.close()
+
+
+def test_the_check_of_the_page_can_fail(browser, report):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((report / "report.html").as_uri())
+    page.evaluate("document.querySelector('img').removeAttribute('alt')")
+    assert "image-alt" in str(violations(page))
+    context.close()

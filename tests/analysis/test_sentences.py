@@ -1,0 +1,265 @@
+"""Result sentences: the numbers in APA style, and no claim that the numbers do not make."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from exports import make_export
+
+from analysis.findings import find
+from analysis.omnibus import LikelihoodRatio
+from analysis.report import tell
+from analysis.report.apa import interval, listed, number, p_value, percent, ratio, said_p, share
+from analysis.report.sentences import (
+    compare,
+    contrast,
+    control,
+    means,
+    omnibus,
+    singular,
+    structures,
+)
+from analysis.responses import read_export
+
+NO_DIFFERENCE = re.compile(
+    r"no (?:significant )?(?:difference|effect|interaction)\b|did not differ"
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (number(-0.136), "−0.14"),  # noqa: RUF001
+        (number(-0.001), "0.00"),
+        (number(np.nan), "–"),  # noqa: RUF001
+        (number(12345.6, 1), "12,345.6"),
+        (share(0.1264), ".13"),
+        (share(-0.058), "−.06"),  # noqa: RUF001
+        (share(1.0), "1.00"),
+        (p_value(0.0213), ".021"),
+        (p_value(0.00042), "< .001"),
+        (p_value(0.99996), "> .999"),
+        (said_p(0.0496), "p = .050"),
+        (said_p(1e-9), "p < .001"),
+        (percent(0.5843), "58.4 %"),
+        (ratio(1.9937), "1.99"),
+        (ratio(0.0412), "0.041"),
+        (ratio(3.2e9), "3.2 × 10^9"),  # noqa: RUF001
+        (interval(-0.5, 0.25), "[−0.50, 0.25]"),  # noqa: RUF001
+        (interval(np.nan, 1), "–"),  # noqa: RUF001
+        (listed(["a", "b", "c"]), "a, b, and c"),
+    ],
+)
+def test_numbers_are_written_as_the_apa_writes_them(written, expected):
+    assert written == expected
+
+
+def comparison(*, chisq: float, p: float, gain: float, df: int = 6) -> LikelihoodRatio:
+    """A test whose larger model has the lower AIC by `gain`."""
+    return LikelihoodRatio(("a", "b"), (8, 8 + df), (0, 0), (gain, 0.0), chisq, df, p, p, "")
+
+
+def test_a_better_model_with_interaction_is_told_as_in_the_paper():
+    told = compare(comparison(chisq=25.342, p=0.0003, gain=13.34))
+    assert told == (
+        "The model with the interaction fitted better, χ²(6) = 25.34, p < .001, ΔAIC = 13.3."
+    )
+
+
+@pytest.mark.parametrize(
+    ("test", "reported"),
+    [
+        (comparison(chisq=3.2, p=0.198, gain=-0.8), "main effects, which is reported"),
+        (comparison(chisq=4.2, p=0.122, gain=0.2), "lower AIC (ΔAIC = 0.2) and is reported"),
+        (comparison(chisq=15.8, p=0.045, gain=-0.2, df=8), "model of main effects had the lower"),
+    ],
+    ids=["neither", "only AIC", "only the test"],
+)
+def test_the_sentence_says_which_model_is_reported_where_criteria_disagree(test, reported):
+    told = compare(test)
+    assert reported in told
+    assert "fitted better" not in told
+
+
+def test_an_interaction_without_evidence_is_not_told_to_be_absent():
+    told = compare(comparison(chisq=3.2, p=0.198, gain=-0.8))
+    assert told.startswith("There was no clear evidence of an interaction, χ²(6) = 3.20, p = .198")
+    assert not NO_DIFFERENCE.search(told)
+
+
+def terms(**p: float) -> pd.DataFrame:
+    table = pd.DataFrame({"df": 3.0, "chisq": 40.137, "p": pd.Series(p)})
+    return table.rename(index=lambda name: name.replace("_by_", ":"))
+
+
+def test_terms_are_told_with_their_tests():
+    told = omnibus(terms(condition=1e-9, network=0.3, condition_by_network=0.02))
+    assert told == [
+        "Condition predicted whether the favored query was chosen, χ²(3) = 40.14, p < .001.",
+        "There was no clear evidence that network predicted whether the favored query was chosen, "
+        "χ²(3) = 40.14, p = .300.",
+        "The effect of condition depended on the network, χ²(3) = 40.14, p = .020.",
+    ]
+
+
+def test_a_term_that_cannot_be_tested_gets_no_statistic():
+    assert omnibus(terms(network=np.nan)) == ["The term network could not be tested."]
+
+
+def difference(estimate: float, se: float = 0.13, p: float = 0.0001) -> pd.Series:
+    reach = 2.57 * se
+    return pd.Series(
+        {"estimate": estimate, "se": se, "low": estimate - reach, "high": estimate + reach}
+        | {"z": estimate / se, "p": p}
+    )
+
+
+@pytest.mark.parametrize(
+    ("sign", "pair"), [(1, ("maco_masked", "control")), (-1, ("control", "maco_masked"))]
+)
+def test_a_contrast_is_told_from_the_higher_level_as_in_the_paper(sign, pair):
+    told = contrast(difference(sign * 0.69), "condition", pair)
+    assert told == (
+        "The odds of a correct choice were higher in maco masked than in control "
+        "(β = 0.69, SE = 0.13, z = 5.31, p < .001, OR = 1.99, 95 % CI [1.43, 2.78])."
+    )
+
+
+def test_a_contrast_without_evidence_says_neither_higher_nor_equal():
+    told = contrast(difference(-0.14, p=0.658), "network", ("ViT", "VGG16"))
+    assert told.startswith(
+        "There was no clear evidence of a difference between VGG16 and ViT (VGG16 minus ViT: "
+        "β = 0.14, SE = 0.13, z = 1.08, p = .658, OR = 1.15, 95 % CI ["
+    )
+    assert "higher" not in told
+    assert not NO_DIFFERENCE.search(told)
+
+
+def test_a_contrast_at_a_level_of_the_other_factor_says_so():
+    told = contrast(difference(0.69), "condition", ("maco", "control"), others={"network": "ViT"})
+    assert told.startswith(
+        "The odds of a correct choice were higher in maco than in control, for ViT ("
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        (difference(19.4, se=45.0, p=0.9), []),
+        (difference(2.0), [{"condition": "maco"}]),
+        (difference(2.0, se=np.nan), []),
+        (difference(np.nan), []),
+    ],
+    ids=["enormous", "all correct", "no standard error", "empty cell"],
+)
+def test_a_contrast_without_a_finite_estimate_gets_no_number(row, cells):
+    told = contrast(row, "condition", ("maco", "control"), cells)
+    assert told.startswith("The difference between maco and control ")
+    assert not re.search(r"\d", told)
+
+
+def test_separation_in_another_cell_leaves_a_contrast_alone():
+    elsewhere = [{"condition": "maco", "network": "ViT"}]
+    row, pair = difference(0.69), ("maco", "control")
+    assert "higher" in contrast(row, "condition", pair, elsewhere, {"network": "VGG16"})
+    assert "separation" in contrast(row, "condition", pair, elsewhere, {"network": "ViT"})
+    assert "separation" in contrast(row, "condition", pair, elsewhere)
+
+
+def test_means_are_percentages_with_intervals_and_leave_out_what_is_not_finite():
+    table = pd.DataFrame(
+        {"condition": ["control", "maco_masked", "olah"], "probability": [0.5903, 0.75, 1.0]}
+        | {"low": [0.53, 0.7, 0.0], "high": [0.648, 0.79, 1.0]}
+    )
+    assert means(table, "condition", [{"condition": "olah"}]) == (
+        "The model's mean for a typical participant was 59.0 % in control (95 % CI [53.0, 64.8]) "
+        "and 75.0 % in maco masked (95 % CI [70.0, 79.0])."
+    )
+
+
+def mean(log_odds: float, se: float = 0.1) -> pd.Series:
+    ends = {"low": log_odds - 1.96 * se, "high": log_odds + 1.96 * se}
+    return pd.Series({"condition": "control", "log_odds": log_odds, "se": se, **ends})
+
+
+@pytest.mark.parametrize(
+    ("log_odds", "claim"),
+    [(0.4, "was above chance: 59.9 %"), (-0.4, "was below chance"), (0.1, "is open: 52.5 %")],
+)
+def test_control_is_told_to_be_above_chance_only_if_it_is(log_odds, claim):
+    assert claim in control(mean(log_odds), "control")
+
+
+def test_control_without_a_finite_estimate_is_not_told():
+    assert control(mean(0.4, se=np.nan), "control") == ""
+    assert control(mean(18.0), "control", [{"condition": "control"}]) == ""
+
+
+def test_a_singular_fit_names_the_variance_that_is_0():
+    sizes = {"participant": 0.0, "class_label": 0.2}
+    covariances = {name: pd.DataFrame([[size]]) for name, size in sizes.items()}
+    fit = SimpleNamespace(is_singular=True, random_effects_cov=covariances)
+    assert singular(fit) == (
+        "The fit was singular: the variance of participant was estimated as 0."
+    )
+    assert singular(SimpleNamespace(is_singular=False)) == ""
+
+
+def test_a_larger_random_part_that_fits_better_is_told_with_what_it_changes():
+    table = pd.DataFrame(
+        {"parameters": [14, 15, 15], "chisq": [np.nan, 25.02, 0.0], "p": [np.nan, 1e-7, 1.0]}
+        | {"condition_wald_chisq": [44.1, 44.2, 44.1], "network_wald_chisq": [57.4, 20.7, 57.4]},
+        index=["", "(1 | class_label:network)", "(1 | participant:network)"],
+    )
+    assert structures(table, ("condition", "network")) == [
+        "Adding (1 | class_label:network) fitted better, χ²(1) = 25.02, p < .001; Wald χ² changes "
+        "for network from 57.40 to 20.70. Report the tests with and without it."
+    ]
+
+
+@pytest.fixture(scope="module")
+def separated(tmp_path_factory):
+    """Findings of a study in which everyone in maco is right."""
+
+    def perfect(trials, people):
+        for row in trials:
+            if row["condition"] == "maco":
+                row |= {"correct": 1, "response_side": row["favored_side"]}
+
+    export = read_export(make_export(tmp_path_factory.mktemp("perfect") / "export", perfect))
+    return find(export.main, np.random.default_rng(0))
+
+
+def test_of_separated_data_only_the_finite_contrasts_have_a_size(separated):
+    told = tell(separated, "control")
+    conditions = " ".join(told.contrasts[0].sentences)
+    assert conditions.count("no finite estimate (separation") == 2
+    assert conditions.count("β = ") == 1
+    assert "in maco" not in " ".join(told.results)
+
+
+def test_one_factor_is_told_without_a_comparison(tmp_path):
+    def only_vit(trials, people):
+        trials[:] = [row for row in trials if row["network"] == "ViT"]
+
+    export = read_export(make_export(tmp_path / "export", only_vit))
+    told = tell(find(export.main, np.random.default_rng(0)), None)
+    assert [family.title for family in told.contrasts] == ["Conditions"]
+    assert not re.search("interaction|network|chance", " ".join(told.results))
+
+
+def test_of_a_fit_that_did_not_converge_nothing_is_told_but_that(separated):
+    fit = separated.models.additive
+    lost = SimpleNamespace(
+        converged=False, aic=fit.aic, design=fit.design, warnings=["The fit has not converged."]
+    )
+    models = replace(separated.models, additive=lost, interaction=None)
+    told = tell(replace(separated, models=models), "control")
+    assert told.results == [] and told.contrasts == []
+    assert told.refused.startswith("No result is told: the model correct ~ condition + network")
+    assert "did not converge" in told.refused
