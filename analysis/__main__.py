@@ -16,16 +16,21 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from analysis.exclusions import DEFAULTS, exclude, preregistered
-from analysis.findings import Analysis, analyse
+from analysis.exclusions import (
+    COLUMNS,
+    DEFAULTS,
+    can_answer,
+    exclude,
+    is_preregistered,
+    preregistered,
+)
+from analysis.findings import STEPS, Analysis, analyse
+from analysis.layouts import read_tidy, read_zimmermann
 from analysis.report import Provenance, check_out, read_bundle, write_report
 from analysis.report.apa import interval, number, p_value, percent, word
 from analysis.report.drawings import drawings
 from analysis.report.provenance import digests
-from analysis.responses import Export, read_export, read_tidy, read_zimmermann
-from stimuli.exclusion_rules import Rule
-
-ASKS = {"incomplete": "outcome", "duplicate": "trial_id"}  # column a default rule needs
+from analysis.responses import Export, read_export
 
 
 @click.command(help=__doc__)
@@ -119,25 +124,26 @@ def _run(
         files = files | {
             f"bundle/{name}": value for name, value in digests(bundle / "study.json").items()
         }
-    rules, notes = _rules(export)
-    left = exclude(export, preregistered(export) if rules is None else rules).kept
-    _compared(left, "after exclusions")
-    with tqdm(total=1, bar_format="{bar:24} {n_fmt}/{total_fmt} {desc}") as bar:
-        bar.set_description_str("models and checks")
+    notes = _unanswered(export)
+    excluded = exclude(export, preregistered(export))
+    _compared(excluded.kept, "after exclusions")
+    steps = len(STEPS) * (2 if excluded.dropped else 1)
+    with tqdm(total=steps, bar_format="{bar:24} {n_fmt}/{total_fmt} {desc}") as bar:
+        step = _stepping(bar)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             analysis = analyse(
                 export,
                 np.random.default_rng(seed),
-                rules=rules,
                 study=study,
                 draws=draws,
                 progress=True,
+                step=step,
             )
         notes += _doubts(caught)
-        bar.total = 3 + len(drawings(analysis))
+        bar.total = steps + 3 + len(drawings(analysis))
         provenance = Provenance(seed, draws, files, study, tuple(notes))
-        paths = write_report(analysis, out, provenance, _stepping(bar))
+        paths = write_report(analysis, out, provenance, step)
         bar.update()
     return analysis, paths
 
@@ -150,18 +156,16 @@ def _stepping(bar: tqdm[Any]) -> Callable[[str], None]:
     return step
 
 
-def _rules(export: Export) -> tuple[list[Rule] | None, list[str]]:
-    """None for an export of the server; for others the default rules that they can answer."""
-    if export.codebook is not None or "outcome" in export.participants:
-        return None, []
-    has = {*export.trials, *export.participants}
-    used = [rule for rule in DEFAULTS if ASKS.get(rule.name, "condition") in has]
-    notes = [
-        f"The rule {word(rule.name)} was not applied: the data have no column {ASKS[rule.name]}."
+def _unanswered(export: Export) -> list[str]:
+    """What to say of default rules that a table from elsewhere cannot answer."""
+    if is_preregistered(export):
+        return []
+    return [
+        f"The rule {word(rule.name)} was not applied: the data have no column "
+        f"{COLUMNS[type(rule)]}."
         for rule in DEFAULTS
-        if rule not in used
+        if not can_answer(export, rule)
     ]
-    return used, notes
 
 
 def _doubts(caught: list[warnings.WarningMessage]) -> list[str]:

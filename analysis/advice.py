@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from analysis.design import Design, RandomEffects
 from analysis.fit import Fit
@@ -99,9 +97,10 @@ def _singular(design: Design, fit: Fit) -> Iterator[str]:
         for name, size in zip(effects.names, np.diag(factor), strict=True)
         if size * max(float(np.abs(effects.z).max()), 1e-300) < 1e-3
     ]
+    has = "have" if len(small) > 1 else "has"
     yield (
-        f"The fit is singular: {', '.join(small) or 'a random effect'} has no variance of its own "
-        "(a variance of 0 or a correlation of ±1). Standard errors take it as known; a simpler "
+        f"The fit is singular: {', '.join(small) or 'a random effect'} {has} no variance of its "
+        "own (a variance of 0 or a correlation of ±1). Standard errors take it as known; a simpler "
         "random part, without it or with || for |, says as much."
     )
 

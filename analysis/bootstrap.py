@@ -112,7 +112,7 @@ def _streams(
 ) -> Iterable[np.random.Generator]:
     if draws < 1:
         raise ValueError(f"draws = {draws}: give a number of simulated studies, 1 or more")
-    return tqdm(generator.spawn(draws), desc="simulated studies", disable=not progress)
+    return tqdm(generator.spawn(draws), desc="simulated studies", leave=False, disable=not progress)
 
 
 def _sds(refit: Refit) -> Floats:

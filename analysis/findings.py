@@ -5,15 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from analysis import descriptives
 from analysis.agreement import agreement
 from analysis.bootstrap import BootstrapTest, bootstrap_test
+from analysis.descriptives import (
+    accuracy,
+    activation_bins,
+    activation_correlation,
+    baseline_comparison,
+    confidence,
+    reaction_times,
+    with_stimuli,
+)
 from analysis.effect_sizes import RSquared, icc, r_squared
 from analysis.exclusions import Exclusions, exclude, is_preregistered, preregistered
 from analysis.mixed_logit import mixed_logit
@@ -24,7 +32,16 @@ from analysis.responses import Export
 from stimuli.exclusion_rules import Rule
 from stimuli.schema import Study
 
-__all__ = ["Analysis", "Findings", "analyse", "find"]
+Step = Callable[[str], object]
+STEPS = (
+    "models",
+    "descriptives",
+    "larger random structures",
+    "profile intervals",
+    "residuals",
+)
+
+__all__ = ["STEPS", "Analysis", "Findings", "analyse", "find"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,22 +98,24 @@ def analyse(
     study: Study | None = None,
     draws: int = 0,
     progress: bool = False,
+    step: Step = lambda name: None,
 ) -> Analysis:
     """The findings of an export by its preregistered rules, and without them.
 
     rules: of exclusion, in place of the preregistered ones. study: the bundle's, for activations
     and baselines. draws: studies to simulate for each test by parametric bootstrap; 0 leaves
-    these out. Raises ValueError for data that cannot be used.
+    these out. progress: show a bar over them. step: is told each of STEPS when it begins. Raises
+    ValueError for data that cannot be used.
     """
     found = exclude(export, preregistered(export) if rules is None else rules)
     streams = generator.spawn(2)
-    kept = find(found.kept.main, streams[0], study=study, draws=draws, progress=progress)
+    kept = find(found.kept.main, streams[0], study=study, draws=draws, progress=progress, step=step)
     everyone, note = None, ""
     if not found.dropped:
         note = "No participant was excluded, so the results without exclusions are the same."
     else:
         try:
-            everyone = find(export.main, streams[1], study=study)
+            everyone = find(export.main, streams[1], study=study, step=step)
         except ValueError as error:
             note = f"Without exclusions no model can be fitted: {error}"
     told = rules is None and is_preregistered(export)
@@ -110,27 +129,36 @@ def find(
     study: Study | None = None,
     draws: int = 0,
     progress: bool = False,
+    step: Step = lambda name: None,
 ) -> Findings:
-    """The findings of some main trials."""
-    models = fit_models(trials)
+    """The findings of some main trials; see `analyse`."""
     described, simulated, drawn = generator.spawn(3)
+    step("models")
+    models = fit_models(trials)
+    step("descriptives")
+    descriptives = _describe(trials, study, described)
+    step("larger random structures")
+    structures = models.structures()
+    step("profile intervals")
+    coefficients = _coefficients(models)
+    step("residuals")
+    streams = simulated.spawn(len(models.groups))
+    residuals = {
+        group: simulate_residuals(models.chosen, group, stream)
+        for group, stream in zip(models.groups, streams, strict=True)
+    }
     return Findings(
         trials=trials,
         models=models,
-        descriptives=_describe(trials, study, described),
+        descriptives=descriptives,
         terms=models.terms(),
-        structures=models.structures(),
-        coefficients=_coefficients(models),
+        structures=structures,
+        coefficients=coefficients,
         means=_means(models),
         contrasts=_contrasts(models),
         icc=icc(models.chosen),
         r_squared=r_squared(models.chosen),
-        residuals={
-            group: simulate_residuals(models.chosen, group, stream)
-            for group, stream in zip(
-                models.groups, simulated.spawn(len(models.groups)), strict=True
-            )
-        },
+        residuals=residuals,
         bootstrap=_bootstrap(models, draws, drawn, progress) if draws else {},
     )
 
@@ -141,21 +169,21 @@ def _describe(
     """The descriptive tables that the columns allow; empty ones are left out."""
     cells = [name for name in ("condition", "network") if name in trials]
     found = {
-        f"accuracy_by_{'_and_'.join(by)}": descriptives.accuracy(trials, by, generator)
+        f"accuracy_by_{'_and_'.join(by)}": accuracy(trials, by, generator)
         for by in _groupings(trials, cells)
     }
-    found["reaction_times"] = descriptives.reaction_times(trials, ["condition"], generator)
-    found["confidence"] = descriptives.confidence(trials, ["condition"], generator)
+    found["reaction_times"] = reaction_times(trials, ["condition"], generator)
+    found["confidence"] = confidence(trials, ["condition"], generator)
     if {"trial_id", "response_side"} <= set(trials):
         found["agreement"] = agreement(trials)
         found["agreement_on_favored"] = agreement(trials, choice="correct")
     if study is not None:
-        trials = descriptives.with_stimuli(trials, study)
+        trials = with_stimuli(trials, study)
         if any(str(column).startswith("baseline_") for column in trials):
-            found["baselines"] = descriptives.baseline_comparison(trials)
+            found["baselines"] = baseline_comparison(trials)
     if {"activation_difference", "trial_id", "network"} <= set(trials):
-        found["activation_correlation"] = descriptives.activation_correlation(trials)
-        found["activation_bins"] = descriptives.activation_bins(trials, generator)
+        found["activation_correlation"] = activation_correlation(trials)
+        found["activation_bins"] = activation_bins(trials, generator)
     return {name: table for name, table in found.items() if not table.empty}
 
 

@@ -10,7 +10,7 @@ from analysis.report.apa import count, listed, share, word
 from analysis.report.provenance import TOOLKIT, Provenance, software
 from stimuli.exclusion_rules import Rule
 
-__all__ = ["cautions", "deviations", "methods", "question", "rule_in_words"]
+__all__ = ["answered", "cautions", "deviations", "methods", "question", "rule_in_words"]
 
 PAPER: dict[str, tuple[str, ...]] = {
     "condition": ("Olah", "MACO with mask", "MACO without mask", "control"),
@@ -49,8 +49,14 @@ def cautions(analysis: Analysis, provenance: Provenance, told: Told) -> list[str
     if everyone is None and analysis.exclusions.dropped:
         found.append(analysis.everyone_note)
     found += told.cautions
-    found += kept.models.chosen.warnings
+    found += [one for one in kept.models.chosen.warnings if one not in answered(kept)]
     return list(dict.fromkeys(f"{one[0].upper()}{one[1:]}" for one in found))
+
+
+def answered(kept: Findings) -> list[str]:
+    """The warnings that ask for a larger random part, which the report has compared itself."""
+    terms = [term for term in kept.structures.index if term]
+    return [one for one in kept.models.chosen.warnings if any(term in one for term in terms)]
 
 
 def _refusals(analysis: Analysis, told: Told) -> Iterator[str]:

@@ -113,6 +113,7 @@ def _content(analysis: Analysis, provenance: Provenance) -> dict[str, Any]:
         "by_class": _by_class(kept),
         "answers": _answers(kept),
         "models": _models(kept),
+        "answered": [f"{one[0].upper()}{one[1:]}" for one in methods.answered(kept)],
         "slopes": model_sheets.structures(kept),
         "both": _both(analysis),
         "residuals": model_sheets.residuals(kept.residuals),

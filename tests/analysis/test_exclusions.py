@@ -26,7 +26,8 @@ from analysis.exclusions import (
     preregistered,
     read_rules,
 )
-from analysis.responses import read_export, read_tidy
+from analysis.layouts import read_tidy
+from analysis.responses import read_export
 
 
 def with_newcomer(folder, trials, **changes):

@@ -14,10 +14,11 @@ import pytest
 from exports import make_export
 
 from analysis.findings import Analysis, analyse
+from analysis.layouts import read_tidy
 from analysis.report import Provenance, check_out, results, write_report
 from analysis.report.citation import works
 from analysis.report.results import dump_results
-from analysis.responses import read_export, read_tidy
+from analysis.responses import read_export
 
 ROOT = Path(__file__).parents[2]
 FILES = {"trials.csv": "0" * 64}

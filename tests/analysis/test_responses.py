@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from exports import CLASSES, answer, make_export, person, write_table
 
-from analysis.responses import read_export, read_tidy, read_zimmermann
+from analysis.layouts import read_tidy, read_zimmermann
+from analysis.responses import read_export
 
 
 def complaint(folder):
