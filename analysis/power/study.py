@@ -140,7 +140,10 @@ def _outcomes(
 
 
 def _pairs(plan: Plan) -> list[tuple[int, int]]:
-    return list(itertools.combinations(range(len(plan.conditions)), 2))
+    """All pairs of conditions, of each the one with the smaller assumed effect first."""
+    added = list(plan.conditions.values())
+    pairs = itertools.combinations(range(len(added)), 2)
+    return [(i, j) if added[i] <= added[j] else (j, i) for i, j in pairs]
 
 
 def _without_condition(design: Design) -> list[int]:

@@ -1,0 +1,148 @@
+"""Every command of README.md and docs/ is understood, and the path of a study is walked by them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import click
+import pytest
+from bundles import make_bundle
+from click.testing import CliRunner
+from documented import ROOT, Command, commands
+from flask.cli import FlaskGroup
+
+import analysis
+import experiment_server
+
+COMMANDS = commands()
+RUN = [one for one in COMMANDS if one.program == "flask" or one.program.startswith("python -m")]
+
+
+def entry(module: str) -> click.Command:
+    """The command behind `python -m module`."""
+    found = importlib.import_module(module)
+    if not isinstance(getattr(found, "main", None), click.Command):
+        found = importlib.import_module(f"{module}.__main__")
+    return found.main
+
+
+def program(command: Command) -> click.Command:
+    if command.program == "flask":
+        return FlaskGroup(create_app=experiment_server.create_app)
+    return entry(command.program.removeprefix("python -m "))
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A folder in which the files that the pages name are there, and the settings for a server."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(make_bundle(tmp_path / "studies" / "mine"), tmp_path / "studies" / "fel2023")
+    shutil.copytree(tmp_path / "studies" / "mine", tmp_path / "studies" / "demo")
+    shutil.copy(ROOT / "stimuli" / "studies" / "demo.toml", "my_study.toml")
+    shutil.copytree(ROOT / "stimuli" / "studies", tmp_path / "stimuli" / "studies")
+    for name in ("DIR", "photographs"):
+        (tmp_path / name).mkdir()
+    for name in ("FILE", "bonuses.csv", "observers.csv"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("STUDY", str(tmp_path / "studies" / "mine"))
+    monkeypatch.setenv("DATA", str(tmp_path / "data"))
+    for name in ("DATABASE_URL", "SETTINGS", "LIVE", "SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def understand(command: click.Command, words: list[str], parent: click.Context | None) -> None:
+    """Parse as click does, down to the last subcommand, without running anything."""
+    context = command.make_context(command.name or "", list(words), parent=parent)
+    if isinstance(command, click.Group):
+        rest = [*context._protected_args, *context.args]
+        _, inner, left = command.resolve_command(context, rest)
+        assert inner is not None
+        understand(inner, left, context)
+
+
+@pytest.mark.parametrize("command", RUN, ids=lambda one: f"{one.page}: {one.text}")
+def test_every_command_is_understood(command, study, monkeypatch):
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda text: "y")
+    try:
+        understand(program(command), command.arguments, None)
+    except click.MissingParameter:
+        assert command.is_mention
+
+
+@pytest.mark.parametrize("command", [one for one in COMMANDS if one not in RUN], ids=str)
+def test_every_other_command_names_what_is_there(command):
+    if command.program == "make":
+        target = command.words[1]
+        makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
+    else:
+        assert (ROOT / command.words[1]).is_file()
+
+
+def test_an_option_that_is_not_there_is_noticed(study):
+    wrong = Command("a page", "python -m analysis export/ --outt report/")
+    with pytest.raises(click.NoSuchOption):
+        understand(program(wrong), wrong.arguments, None)
+    with pytest.raises(click.UsageError):
+        understand(program(Command("", "flask --app x exprot --out a")), ["exprot"], None)
+
+
+def first(beginning: str) -> str:
+    """The first command on a line of its own that begins so."""
+    return next(
+        one.text for one in COMMANDS if not one.is_mention and one.text.startswith(beginning)
+    )
+
+
+def run(beginning: str, *changes: tuple[str, str]) -> str:
+    """Run the first command of the pages that begins so, made smaller; what it prints."""
+    text = first(beginning)
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    command = Command("", text)
+    done = CliRunner().invoke(program(command), command.arguments)
+    assert done.exit_code == 0, f"{text}\n{done.output}\n{done.exception!r}"
+    return done.output
+
+
+def test_the_path_of_a_study(study):
+    """As docs/tutorial.md goes it, with a small bundle and few participants."""
+    flask = "flask --app experiment_server"
+    run(f"{flask} rehearse", ("--participants 60", "--participants 24"))
+    told = run("python -m analysis rehearsal/")
+    assert "rehearsal-report/report.html" in told and "maco" in told
+    results = json.loads(Path("rehearsal-report/results.json").read_text(encoding="utf-8"))
+    assert results["kept"]["participants"] > 12
+    told = run(
+        "python -m analysis.power --bundle studies/mine",
+        ("--participants 80 120 174", "--participants 24 --simulations 2 --jobs 1"),
+        ("--condition maco_masked=0.6", ""),
+        ("--network ResNet=0", ""),
+    )
+    assert "maco - control" in told
+    assert CliRunner().invoke(program(Command("", f"{flask} check")), ["check"]).exit_code == 1
+    Path("observers.csv").unlink()
+    run(f"{flask} export")
+    assert "there are no rows" in refused("python -m analysis export/ --bundle studies/mine")
+
+
+def refused(beginning: str) -> str:
+    """The one line with which a command of the pages ends that cannot do its work."""
+    command = Command("", first(beginning))
+    done = CliRunner().invoke(program(command), command.arguments)
+    assert done.exit_code != 0
+    assert "Traceback" not in done.output
+    return done.output
+
+
+def test_the_demo_export_is_analysed(tmp_path):
+    folder = Path(analysis.__file__).parent / "demo"
+    words = [str(folder), "--out", str(tmp_path / "report")]
+    done = CliRunner().invoke(entry("analysis"), words)
+    assert done.exit_code == 0 and "maco" in done.output
