@@ -1,3 +1,4 @@
+# make demo    render a study, send machine participants through it, analyse it
 # make study   render the embedded demo study
 # make serve   the demo study on this computer, with a link to try it
 # make test    every test        make lint   ruff and mypy
@@ -8,8 +9,9 @@ BIN := .venv/bin
 STUDY ?= stimuli/studies/demo.toml
 OUT ?= studies/demo
 PORT ?= 5000
+RUN ?= $(OUT)-rehearsal
 
-.PHONY: setup study serve test lint bench lock reference clean
+.PHONY: setup demo study serve test lint bench lock reference clean
 
 setup: .venv/ready
 
@@ -20,6 +22,13 @@ setup: .venv/ready
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
+
+demo: study
+	$(BIN)/python -m stimuli.observers $(OUT) --out $(RUN)/observers.csv
+	STUDY=$(OUT) $(BIN)/flask --app experiment_server rehearse --out $(RUN)/export --force \
+	  --participants 60 --observer peers --observations $(RUN)/observers.csv
+	$(BIN)/python -m analysis $(RUN)/export --bundle $(OUT) --out $(RUN)/report
+	@echo "The study: $(OUT)/overview.html   Its result: $(RUN)/report/report.html"
 
 study: setup
 	$(BIN)/python -m stimuli.build $(STUDY) --out $(OUT)
@@ -59,4 +68,4 @@ reference:
 	cd tests/analysis/data/emmeans && Rscript freeze.R
 
 clean:
-	rm -rf .venv studies/demo studies/demo.partial instance
+	rm -rf .venv studies/demo studies/demo.partial studies/demo-rehearsal instance

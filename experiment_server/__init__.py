@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from random import Random
 
 from flask import Flask
 from sqlalchemy import select
@@ -26,7 +27,7 @@ from experiment_server.commands import COMMANDS
 from experiment_server.config import Config, ConfigError, read_config
 from experiment_server.database import Database, DatabaseError
 from experiment_server.entry import entry
-from experiment_server.experiment import KEY, Experiment, utc_now
+from experiment_server.experiment import KEY, SYSTEM_CHANCE, Experiment, utc_now
 from experiment_server.failures import register_failures
 from experiment_server.health import health
 from experiment_server.models import StudyState
@@ -37,24 +38,32 @@ from experiment_server.task import task
 __all__ = ["create_app"]
 
 
-def create_app(config: Config | None = None, *, now: Callable[[], datetime] = utc_now) -> Flask:
+def create_app(
+    config: Config | None = None,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    chance: Random = SYSTEM_CHANCE,
+) -> Flask:
     """The application for a configuration; by default, that of the environment.
 
     Raises ValueError, ConfigError or DatabaseError with one line that says what to do. Under the
-    `flask` command the line is printed and the command ends.
+    `flask` command the line is printed and the command ends; for its help, and for commands that
+    are about no running instance, the application has its commands and nothing else.
     """
     try:
-        return _create_app(config or read_config(), now)
+        if config is None and _needs_no_instance():
+            return _with_commands(Flask(__name__))
+        return _create_app(config or read_config(), now, chance)
     except (ValueError, DatabaseError) as error:
-        if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
+        if not _is_command():
             raise
         sys.exit(f"Error: {error}")
 
 
-def _create_app(config: Config, now: Callable[[], datetime]) -> Flask:
+def _create_app(config: Config, now: Callable[[], datetime], chance: Random) -> Flask:
     bundle = Bundle(config.study)
     database = Database(config.database_url)
-    running = Experiment(config, bundle, database, now, _earlier_people(config))
+    running = Experiment(config, bundle, database, now, _earlier_people(config), chance)
     for name in running.conditions:
         if name not in bundle.study.conditions:
             known = ", ".join(bundle.study.conditions)
@@ -72,15 +81,33 @@ def _create_app(config: Config, now: Callable[[], datetime]) -> Flask:
     register_failures(app)
     for blueprint in (entry, task, prolific, admin, health):
         app.register_blueprint(blueprint)
+    return _with_commands(app)
+
+
+def _with_commands(app: Flask) -> Flask:
     for command in COMMANDS:
         app.cli.add_command(command)
     return app
 
 
+def _is_command() -> bool:
+    return os.environ.get("FLASK_RUN_FROM_CLI") == "true"
+
+
+def _needs_no_instance() -> bool:
+    """Whether only help is asked for, or a command that brings its own study or server."""
+    return _is_command() and ("--help" in sys.argv or _command() in {"bots", "rehearse"})
+
+
 def _is_mending() -> bool:
     """Whether a command is about to bring the tables into shape: they cannot be so before it."""
-    is_command = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
-    return is_command and not {"migrate", "restore"}.isdisjoint(sys.argv[1:])
+    return _is_command() and _command() in {"migrate", "restore"}
+
+
+def _command() -> str | None:
+    """The command of this program that the command line names."""
+    names = {command.name for command in COMMANDS}
+    return next((word for word in sys.argv[1:] if word in names), None)
 
 
 def _claim(database: Database, bundle: Bundle) -> None:

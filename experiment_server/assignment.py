@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from random import SystemRandom
+from random import Random
 from typing import Any, TypeVar
 
 from sqlalchemy import and_, func, or_, select
@@ -20,7 +20,6 @@ from experiment_server.experiment import Experiment
 from experiment_server.models import Participant, StudyState
 from experiment_server.participants import end, move
 
-_chance = SystemRandom()
 T = TypeVar("T")
 
 
@@ -34,15 +33,16 @@ def is_open(session: Session, experiment: Experiment) -> bool:
     if not session.scalars(select(StudyState)).one().recruiting:
         return False
     target = experiment.settings.recruitment.target_per_condition
-    if target is None or experiment.settings.recruitment.pilot:
+    kind = experiment.kind
+    if target is None or kind == "pilot":
         return True
     waiting = select(func.count()).where(
-        Participant.kind == "real",
+        Participant.kind == kind,
         Participant.condition.is_(None),
         Participant.outcome == "in_progress",
         Participant.last_seen_at >= _cutoff(experiment),
     )
-    held = places_held(session, experiment, "real")
+    held = places_held(session, experiment, kind)
     spoken_for = sum(held[name] for name in experiment.conditions)
     undealt = session.execute(waiting).scalar_one()
     return spoken_for + undealt < target * len(experiment.conditions)
@@ -55,9 +55,11 @@ def deal(session: Session, experiment: Experiment, participant: Participant) -> 
         return
     _free_the_silent(session, experiment)
     kind = participant.kind
-    condition = _least(experiment.conditions, places_held(session, experiment, kind))
+    held = places_held(session, experiment, kind)
+    condition = _least(experiment.conditions, held, experiment.chance)
     lists = range(len(experiment.bundle.study.lists))
-    list_index = _least(lists, _lists_held(session, experiment, kind, condition))
+    lists_held = _lists_held(session, experiment, kind, condition)
+    list_index = _least(lists, lists_held, experiment.chance)
     participant.condition, participant.list_index = condition, list_index
     participant.dealt_at = experiment.now()
 
@@ -151,8 +153,8 @@ def _has_room(experiment: Experiment, held: Counter[str], condition: str) -> boo
     return held[condition] <= min(held[name] for name in experiment.conditions)
 
 
-def _least(choices: Iterable[T], held: Counter[T]) -> T:
+def _least(choices: Iterable[T], held: Counter[T], chance: Random) -> T:
     """One of the least filled, by chance."""
     choices = list(choices)
     fewest = min(held[choice] for choice in choices)
-    return _chance.choice([choice for choice in choices if held[choice] == fewest])
+    return chance.choice([choice for choice in choices if held[choice] == fewest])

@@ -16,6 +16,7 @@ from experiment_server.experiment import experiment
 from experiment_server.models import Participant
 from experiment_server.prolific_commands import prolific_cli
 from experiment_server.readiness import MARKS, inspect
+from experiment_server.rehearsal import rehearse_command
 from experiment_server.researcher_commands import COMMANDS as RESEARCHER_COMMANDS
 
 PLACEHOLDERS = {
@@ -117,6 +118,7 @@ COMMANDS: tuple[click.Command, ...] = (
     migrate_command,
     keys_command,
     bots_command,
+    rehearse_command,
     prolific_cli,
     *RESEARCHER_COMMANDS,
 )

@@ -121,7 +121,8 @@ class Settings(Table):
 class Config(Table):
     """Everything one instance runs with.
 
-    key_is_local: `secret_key` was made up here, and stands in the folder `data`.
+    key_is_local: `secret_key` was made up here, and stands in the folder `data`. rehearsal: all
+    participants are machines, and may be as fast as they like; no environment sets it.
     """
 
     study: Path
@@ -135,6 +136,7 @@ class Config(Table):
     prolific_token: SecretStr | None = None
     prolific_webhook_secret: SecretStr | None = None
     settings: Settings = Settings()
+    rehearsal: bool = False
 
 
 def read_config(environment: Mapping[str, str] = os.environ) -> Config:

@@ -138,8 +138,9 @@ def _enrol(session: Session, running: Experiment, arrival: Arrival) -> Participa
         session,
         person_key=keyed(running.config, "person", arrival.prolific_pid),
         submission_key=_submission_key(running, arrival),
-        kind="pilot" if running.settings.recruitment.pilot else "real",
+        kind=running.kind,
         now=now,
+        chance=running.chance,
     )
     _take_submission(session, running, arrival, participant)
     return participant

@@ -11,10 +11,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args
 
 import click
@@ -32,6 +33,7 @@ from stimuli.schema import Participant, Response, Trial
 CODEBOOK = "codebook.json"
 MODELS: dict[str, type[BaseModel]] = {"trials.csv": Response, "participants.csv": Participant}
 CHUNK_ROWS = 1000
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 Rows = Generator[dict[str, Any], None, None]
 # A spreadsheet takes a cell that begins so for a formula; the last four are full-width.
 FORMULA_STARTS = frozenset("=+-@\t\r\n＝＋－＠")  # noqa: RUF001
@@ -43,26 +45,35 @@ REPORTED = frozenset(
 )
 
 
-def export(experiment: Experiment, folder: Path, *, kind: str = "real") -> dict[str, int]:
+def export(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    kind: str = "real",
+    remarks: Mapping[str, Any] = NOTHING,
+) -> dict[str, int]:
     """Writes the three files; file -> rows. The folder appears whole, or stays as it was.
 
-    kind: real, pilot or preview participants. Raises ValueError if the folder holds anything but
-    an earlier export, or if a row of the database cannot be.
+    kind: real, pilot, preview or machine participants. remarks: what else the codebook says.
+    Raises ValueError if the folder holds anything but an earlier export, or if a row of the
+    database cannot be.
     """
     if kind not in get_args(models.Kind):
         raise ValueError(f"kind = {kind!r}: one of {', '.join(get_args(models.Kind))}")
-    _refuse_foreign(folder)
+    refuse_foreign(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        counts = _write(experiment, draft, kind)
+        counts = _write(experiment, draft, kind, remarks)
         _publish(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return counts
 
 
-def _write(experiment: Experiment, draft: Path, kind: str) -> dict[str, int]:
+def _write(
+    experiment: Experiment, draft: Path, kind: str, remarks: Mapping[str, Any]
+) -> dict[str, int]:
     now = experiment.now()
     with experiment.database.read() as session:
         if not experiment.database.is_sqlite:
@@ -73,7 +84,7 @@ def _write(experiment: Experiment, draft: Path, kind: str) -> dict[str, int]:
         }
         counts = {name: _write_table(draft / name, MODELS[name], rows[name]) for name in MODELS}
     tables = {draft / name: (MODELS[name], counts[name]) for name in MODELS}
-    found = codebook(experiment.bundle, tables, kind, now)
+    found = {**codebook(experiment.bundle, tables, kind, now), **remarks}
     text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
     (draft / CODEBOOK).write_text(text, encoding="utf-8")
     return counts
@@ -201,7 +212,8 @@ def cell(value: Any) -> str:
     return str(int(value))
 
 
-def _refuse_foreign(folder: Path) -> None:
+def refuse_foreign(folder: Path) -> None:
+    """Raises ValueError if a folder holds anything but an earlier export."""
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -217,13 +229,13 @@ def _publish(draft: Path, folder: Path) -> None:
         draft.rename(folder)
         return
     earlier = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    folder.replace(earlier)
     try:
+        folder.replace(earlier)
         draft.rename(folder)
-    except OSError:
-        earlier.replace(folder)
-        raise
-    shutil.rmtree(earlier)
+    finally:  # Ctrl-C in between must leave one of the two
+        if not folder.exists():
+            earlier.replace(folder)
+        shutil.rmtree(earlier, ignore_errors=True)
 
 
 @click.command("export")

@@ -12,7 +12,7 @@ from sqlalchemy import JSON, DateTime, ForeignKey, Index, String, TypeDecorator,
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-Kind = Literal["real", "pilot", "preview"]
+Kind = Literal["real", "pilot", "preview", "machine"]
 Stage = Literal["device", "instructions", "quiz", "practice", "main", "questions", "debrief", "end"]
 
 

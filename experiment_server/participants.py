@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from random import Random
 
 from flask import session as cookie
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from experiment_server.experiment import Experiment
+from experiment_server.experiment import SYSTEM_CHANCE, Experiment
 from experiment_server.models import Kind, Login, Participant, Response, Stage
 from experiment_server.security import digest_token, new_token
 
@@ -16,11 +17,17 @@ SIGN_OF_LIFE_S = 20  # last_seen_at is no more exact than this, which saves most
 
 
 def enrol(
-    session: Session, *, person_key: str, submission_key: str, kind: Kind, now: datetime
+    session: Session,
+    *,
+    person_key: str,
+    submission_key: str,
+    kind: Kind,
+    now: datetime,
+    chance: Random = SYSTEM_CHANCE,
 ) -> Participant:
-    """A new participant, at the first stage."""
+    """A new participant, at the first stage. chance: makes the pseudonym."""
     participant = Participant(
-        pseudonym="p" + digest_token(new_token())[:12],
+        pseudonym=f"p{chance.getrandbits(48):012x}",
         person_key=person_key,
         submission_key=submission_key,
         kind=kind,

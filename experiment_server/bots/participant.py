@@ -1,85 +1,36 @@
-"""One machine participant: what it does on each page, and how it answers."""
+"""One machine participant: what it does on each page."""
 
 from __future__ import annotations
 
 import asyncio
 import html
 import json
-import math
 import re
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
 from random import Random
 from typing import Any
 
 import httpx
 
 from experiment_server.bots.browser import Browser, NoAnswerError
+from experiment_server.bots.clock import Clock
+from experiment_server.bots.habits import Habits
+from experiment_server.bots.judgment import Judge
+from experiment_server.bots.people import draw_answers, draw_device, draw_timing, fill_quiz
 from experiment_server.bots.report import Acknowledged, Report
-from experiment_server.text import QUIZ, TEXT
-from stimuli.schema import Study, Trial
+from experiment_server.text import TEXT
+from stimuli.schema import Study
 
 # Human seconds: medians of log-normal times, and the SD of their logarithm.
 READING_S = {"consent": 20.0, "device": 3.0, "instructions": 40.0, "quiz": 25.0}
 READING_S |= {"questions": 15.0, "debrief": 10.0, "withdraw": 5.0}
-REACTION_S = 2.5
 SPREAD = 0.5
-AWAY_S = 60.0
-EASY = 0.97  # share right in practice and catch trials, for who has an accuracy at all
 LEAVES_WITHIN = 12  # pages and trials: who leaves does so early
+CARELESS_MISREADS = 4  # times as often as others
 _ACTION = re.compile(r'<form[^>]*\baction="/study/(?!withdraw)(\w+)"')
 _TASK = re.compile(r"<script[^>]*\btask\.js")
 _LEAD = re.compile(r'<p class="lead">(.*?)</p>', re.DOTALL)
 _CODE = re.compile(r'id="code">([^<]+)<')
-DEVICE = {
-    "viewport_width_px": 1280,
-    "viewport_height_px": 720,
-    "screen_width_px": 1440,
-    "screen_height_px": 900,
-    "device_pixel_ratio": 2,
-    "pointer": "mouse",
-    "browser": "Bot 1",
-    "platform": "Linux",
-    "refresh_hz": 60.0,
-    "timer_resolution_ms": 0.1,
-    "cross_origin_isolated": True,
-}
-FORMS: dict[str, dict[str, str]] = {
-    "device": {"report": json.dumps(DEVICE)},
-    "instructions": {},
-    "quiz": {f"q_{question.key}": question.right for question in QUIZ},
-    "questions": {"age_years": "30", "gender": "", "comments": "I am a bot."},
-    "debrief": {},
-}
-TIMING = {
-    "dropped_frames": 0,
-    "hidden_events": 0,
-    "blur_events": 0,
-    **{key: DEVICE[key] for key in ("viewport_width_px", "viewport_height_px")},
-    "device_pixel_ratio": DEVICE["device_pixel_ratio"],
-}
-
-
-@dataclass(frozen=True)
-class Habits:
-    """How bots behave. accuracy: condition -> share right, needs the study.
-
-    spread: how far their log-odds of being right differ, between bots, between classes and between
-    networks (standard deviations), so that an analysis finds what it finds in people.
-    drop_out, withdraw, come_back_late: of participants. refresh, two_tabs: of trials.
-    images: whether they load the images, as a browser would.
-    """
-
-    pace: float = 1.0
-    accuracy: Mapping[str, float] = field(default_factory=dict)
-    spread: float = 0.0
-    drop_out: float = 0.0
-    withdraw: float = 0.0
-    come_back_late: float = 0.0
-    refresh: float = 0.0
-    two_tabs: float = 0.0
-    images: bool = True
 
 
 class LeftError(Exception):
@@ -87,10 +38,17 @@ class LeftError(Exception):
 
 
 class Bot:
-    """One machine participant."""
+    """One machine participant. seen: names of images that need not be loaded again."""
 
     def __init__(
-        self, number: int, browser: Browser, habits: Habits, report: Report, study: Study | None
+        self,
+        number: int,
+        browser: Browser,
+        habits: Habits,
+        report: Report,
+        study: Study | None,
+        clock: Clock,
+        seen: set[str],
     ) -> None:
         self.chance = Random(f"{report.seed}/{number}")
         self.pid = f"{self.chance.getrandbits(96):024x}"
@@ -102,17 +60,17 @@ class Bot:
         self.browser = browser
         self.habits = habits
         self.report = report
+        self.clock = clock
         self.trials = {trial.id: trial for trial in study.trials} if study else {}
+        self.judge = Judge(report.seed, number, habits, self.trials)
         self.condition = "unknown"
-        self.seed = report.seed
-        self.ability = self._differing(f"bot {number}")
-        self.ease = self._eases()
-        self.learned: dict[str, str] = {}  # trial id -> favored side, from feedback
-        self.seen: set[str] = set()  # images
+        self.device = draw_device(
+            self.chance, small_window=self.chance.random() < habits.small_window
+        )
+        self.handed_in: Counter[str] = Counter()  # stage -> how often
+        self.seen = seen
         self.answered = -1  # the last trial index that was acknowledged
-        self.confidence_levels = 0
         self.acts = 0
-        self.clock_ms = time.time() * 1000  # the browser's: it runs at the bot's pace
         self.plan = self._plan()
         self.leaves_at = self.chance.randint(1, LEAVES_WITHIN)
 
@@ -165,7 +123,18 @@ class Bot:
         await self._spend(READING_S[stage])
         if stage != "debrief" and await self._leaves():  # all has been done by then
             return await self._arrive()
-        return await self.browser.hand_in(f"/study/{stage}", **FORMS[stage])
+        self.handed_in[stage] += 1
+        return await self.browser.hand_in(f"/study/{stage}", **self._fill(stage))
+
+    def _fill(self, stage: str) -> dict[str, str]:
+        """What this participant puts into a page's form."""
+        if stage == "device":
+            report = {"report": json.dumps(self.device)}
+            return report if self.handed_in[stage] == 1 else {**report, "give_up": "yes"}
+        if stage == "quiz":
+            factor = CARELESS_MISREADS if self.judge.is_careless else 1
+            return fill_quiz(self.chance, self.habits.misread * factor)
+        return draw_answers(self.chance) if stage == "questions" else {}
 
     async def _finish(self, page: httpx.Response) -> str:
         """The outcome that the last page tells, which stays the same when it is loaded again."""
@@ -186,7 +155,7 @@ class Bot:
                 self._recognize(trial)
                 if await self._leaves():
                     return await self._arrive()
-                stage = await self._respond(trial)
+                stage = await self._respond(trial, state)
                 if stage != state["stage"] or self.chance.random() < self.habits.refresh:
                     break
         return await self.browser.page("GET", "/study")
@@ -199,7 +168,6 @@ class Bot:
             self._complain("GET /task/state", answer)
             return None
         state: dict[str, Any] = answer.json()
-        self.confidence_levels = state.get("confidence_levels", 0)
         if state.get("next", self.answered + 1) <= self.answered:
             self._complain(f"response {self.answered} was acknowledged and is lost")
         return state
@@ -233,19 +201,24 @@ class Bot:
             if names == trial["references"]:
                 self.condition = condition
 
-    async def _respond(self, trial: dict[str, Any]) -> str | None:
+    async def _respond(self, trial: dict[str, Any], state: dict[str, Any]) -> str | None:
         """Answers one trial; the stage the server is at then, None where it must be asked."""
-        rt_ms = 1000 * await self._spend(REACTION_S)
+        judgment = self.judge.judge(
+            trial["trial_id"], self.condition, trial["trial_index"], state["confidence_levels"]
+        )
+        rt_ms = round(1000 * judgment.rt_s, 1)
+        await self.clock.wait((state["gap_ms"] + rt_ms) / 1000)
+        now_ms = self.clock.now_ms
         body = {
             "trial_index": trial["trial_index"],
             "trial_id": trial["trial_id"],
-            "response_side": self._choose(trial["trial_id"]),
-            "confidence": self._rate(),
+            "response_side": judgment.side,
+            "confidence": judgment.confidence,
             "rt_ms": rt_ms,
-            "shown_at_ms": self.clock_ms - rt_ms,
-            "responded_at_ms": self.clock_ms,
-            "sent_at_ms": self.clock_ms,
-            "timing": TIMING,
+            "shown_at_ms": now_ms - rt_ms,
+            "responded_at_ms": now_ms,
+            "sent_at_ms": now_ms,
+            "timing": draw_timing(self.chance, self.device),
         }
         tabs = 2 if self.chance.random() < self.habits.two_tabs else 1
         sent = (self.browser.post_json("/task/responses", body) for _ in range(tabs))
@@ -261,50 +234,12 @@ class Bot:
             stored = (body[key] for key in ("trial_index", "trial_id", "response_side"))
             self.report.acknowledged.append(Acknowledged(self.pid, *stored))
             if said["feedback"]:
-                self.learned[body["trial_id"]] = said["feedback"]["favored_side"]
+                self.judge.learned[body["trial_id"]] = said["feedback"]["favored_side"]
             stage: str = said["stage"]
             return stage
         if answer.status_code not in {401, 410}:
             self._complain("POST /task/responses", answer)
         return None
-
-    def _choose(self, trial_id: str) -> str:
-        if trial_id in self.learned:
-            return self.learned[trial_id]
-        known = self.trials.get(trial_id)
-        accuracy = self.habits.accuracy.get(self.condition)
-        if known is None or accuracy is None:
-            return self.chance.choice(("left", "right"))
-        right = self.chance.random() < (
-            self.share_right(accuracy, known) if known.kind == "main" else EASY
-        )
-        other = {"left": "right", "right": "left"}[known.favored_side]
-        return known.favored_side if right else other
-
-    def share_right(self, accuracy: float, trial: Trial) -> float:
-        """The share right of this bot with this class and network."""
-        if not 0 < accuracy < 1:
-            return accuracy
-        odds = math.log(accuracy / (1 - accuracy)) + self.ability
-        odds += self.ease[trial.unit.label] + self.ease[trial.network]
-        return 1 / (1 + math.exp(-odds))
-
-    def _eases(self) -> dict[str, float]:
-        """Class or network -> what it adds to the log-odds of all bots of a seed, 0 on average."""
-        trials = self.trials.values()
-        found: dict[str, float] = {}
-        for names in ({trial.unit.label for trial in trials}, {one.network for one in trials}):
-            drawn = {name: self._differing(name) for name in sorted(names)}
-            centre = sum(drawn.values()) / len(drawn) if drawn else 0.0
-            found |= {name: value - centre for name, value in drawn.items()}
-        return found
-
-    def _differing(self, name: str) -> float:
-        return Random(f"{self.seed}/{name}").gauss(0, 1) * self.habits.spread
-
-    def _rate(self) -> int | None:
-        levels = self.confidence_levels
-        return self.chance.randint(1, levels) if levels else None
 
     async def _leaves(self) -> bool:
         """Carries out the plan when its time has come; True if the bot is back after a while."""
@@ -315,7 +250,7 @@ class Bot:
             raise LeftError("dropped_out")
         if self.plan == "withdraw":
             await self._withdraw()
-        await self._spend(AWAY_S)
+        await self._spend(self.habits.away_s)
         await self.browser.replace()
         return True
 
@@ -329,12 +264,9 @@ class Bot:
             self._complain("POST /study/withdraw", page)
         raise LeftError("withdrew")
 
-    async def _spend(self, median_s: float) -> float:
-        """Waits as a person would, at the bot's pace; human seconds."""
-        human_s = median_s * self.chance.lognormvariate(0.0, SPREAD)
-        self.clock_ms += 1000 * human_s
-        await asyncio.sleep(human_s / self.habits.pace)
-        return human_s
+    async def _spend(self, median_s: float) -> None:
+        """Waits as a person would."""
+        await self.clock.wait(median_s * self.chance.lognormvariate(0.0, SPREAD))
 
     def _complain(self, what: str, answer: httpx.Response | None = None) -> None:
         said = f": {answer.status_code} {answer.text[:200]}" if answer is not None else ""

@@ -57,12 +57,19 @@ def new_report(participants: int, seed: str | None = None) -> Report:
     return Report(participants, seed or secrets.token_hex(4))
 
 
+def outcome_lines(report: Report) -> list[str]:
+    """How many came to which end, by condition."""
+    said = []
+    for outcome, counts in sorted(report.outcomes.items()):
+        by_condition = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+        said.append(f"{outcome}: {counts.total()} ({by_condition})")
+    return said
+
+
 def lines(report: Report) -> list[str]:
     """A report for the eye."""
     said = [f"seed {report.seed}: {report.requests} requests in {report.seconds:.1f} s"]
-    for outcome, counts in sorted(report.outcomes.items()):
-        by_condition = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
-        said.append(f"  {outcome}: {counts.total()} ({by_condition})")
+    said += [f"  {line}" for line in outcome_lines(report)]
     said.append(f"  {'ms':32s} {'count':>7s} {'median':>8s} {'p95':>8s} {'p99':>8s} {'max':>8s}")
     for address, one in report.traffic.summary().items():
         figures = " ".join(f"{one[name]:8.1f}" for name in ("median", "p95", "p99", "max"))

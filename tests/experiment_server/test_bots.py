@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import ssl
 from collections import Counter
-from statistics import fmean, pstdev
+from dataclasses import replace
 
 import httpx
 import pytest
 from click.testing import CliRunner
 from servers import serving, stored_outcomes, stored_responses
 
-from experiment_server.bots import Habits, bots_command, run_bots
+from experiment_server.bots import (
+    LIKE_PEOPLE,
+    PLAIN,
+    Habits,
+    bots_command,
+    new_report,
+    run_bots,
+)
 from experiment_server.bots.browser import Browser, NoAnswerError, Traffic
-from experiment_server.bots.participant import Bot
-from experiment_server.bots.report import new_report
-from stimuli.schema import Trial, read_study
+from stimuli.schema import read_study
 
 HURRY = 300.0
 
@@ -67,26 +71,6 @@ def test_with_the_study_at_hand_bots_are_as_accurate_as_they_are_told(
     assert right == {True: 6 * 4, False: 3 * 4}
 
 
-def test_with_a_spread_bots_classes_and_networks_differ_as_much(bundle_folder):
-    study = read_study(bundle_folder)
-    first, *others = [one for one in study.trials if one.kind == "main"]
-    second = next(one for one in others if one.unit != first.unit)
-
-    def log_odds(number: int, spread: float, trial: Trial) -> float:
-        habits = Habits(accuracy={"maco": 0.8}, spread=spread)
-        bot = Bot(number, None, habits, new_report(1, "spread"), study)
-        share = bot.share_right(0.8, trial)
-        return math.log(share / (1 - share))
-
-    assert log_odds(0, 0.0, first) == pytest.approx(math.log(4))
-    abilities = [log_odds(number, 0.5, first) for number in range(400)]
-    assert pstdev(abilities) == pytest.approx(0.5, rel=0.15)
-    gaps = {round(log_odds(n, 0.5, first) - log_odds(n, 0.5, second), 9) for n in range(20)}
-    assert len(gaps) == 1 and gaps != {0.0}  # classes are as hard for each bot
-    both = [log_odds(n, 0.5, one) for n in range(400) for one in (first, second)]
-    assert fmean(both) == pytest.approx(math.log(4), abs=4 * 0.5 / 20)  # none easier on average
-
-
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_the_command_prints_and_keeps_a_report(server, tmp_path):
     out = tmp_path / "report.json"
@@ -116,6 +100,8 @@ def test_bots_say_at_once_that_there_is_no_server(url):
         (["--study", "BUNDLE", "--accuracy", "mako=.8"], "--accuracy mako: the study's conditions"),
         (["--study", "BUNDLE", "--accuracy", "maco=8"], "8.0 is not in the range 0<=x<=1"),
         (["--study", "BUNDLE", "--accuracy", "maco"], "CONDITION=SHARE, such as maco=.8"),
+        (["--study", "BUNDLE", "--observer", "clip"], "--observer and --observations are given"),
+        (["--pace", "0"], "0.0 is not in the range x>0"),
     ],
 )
 def test_bots_say_what_they_cannot_be_told(bundle_folder, options, sentence):
@@ -125,10 +111,25 @@ def test_bots_say_what_they_cannot_be_told(bundle_folder, options, sentence):
     assert sentence in said.output.splitlines()[-1]
 
 
-def test_accuracy_without_the_study_is_refused():
-    said = CliRunner().invoke(bots_command, ["--accuracy", "maco=.8"])
+@pytest.mark.parametrize("option", ["--accuracy=maco=.8", "--observer=clip"])
+def test_right_answers_without_the_study_are_refused(option):
+    said = CliRunner().invoke(bots_command, [option])
     assert said.exit_code == 2
-    assert "needs --study" in said.output
+    assert f"{option.split('=')[0]} needs --study" in said.output
+
+
+def test_bots_like_people_have_the_presets_habits_where_none_is_given(monkeypatch):
+    sent = []
+
+    def send(url, participants, *, habits, **options):
+        sent.append(habits)
+        return new_report(participants)
+
+    monkeypatch.setattr("experiment_server.bots.run.run_bots", send)
+    monkeypatch.setattr("experiment_server.bots.run._require_server", lambda url: None)
+    CliRunner().invoke(bots_command, ["--like-people", "--drop-out", ".5"], catch_exceptions=False)
+    CliRunner().invoke(bots_command, [], catch_exceptions=False)
+    assert sent == [replace(LIKE_PEOPLE, drop_out=0.5, pace=10), replace(PLAIN, pace=10)]
 
 
 def ask(answers, monkeypatch, patience_s=60.0):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 
 import pytest
 from bundles import make_bundle
@@ -271,3 +274,31 @@ def test_the_command_line_says_it_in_one_line(monkeypatch, tmp_path, bundle_fold
     monkeypatch.setenv("DATA", str(tmp_path / "data"))
     with pytest.raises(SystemExit, match=r"Error: STUDY = .*nowhere: there is no study.json"):
         create_app()
+
+
+@pytest.mark.parametrize("line", ["--help", "export --help", "rehearse --help", "prolific --help"])
+def test_help_prints_where_there_is_no_study(line, tmp_path):
+    done = flask(line, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Usage: ")
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bots_need_no_study_of_their_own(tmp_path):
+    done = flask("bots --url http://127.0.0.1:1", tmp_path)
+    assert done.stderr.startswith("Error: no server answers at http://127.0.0.1:1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_option_that_names_a_command_is_none(tmp_path):
+    done = flask("export --out bots", tmp_path)
+    assert "Error: STUDY = " in done.stderr
+
+
+def flask(line, folder):
+    """The command line in a folder without a study."""
+    words = [sys.executable, "-m", "flask", "--app", "experiment_server", *line.split()]
+    outside = {"STUDY", "DATA", "SETTINGS", "DATABASE_URL", "SECRET_KEY"}
+    environment = {name: value for name, value in os.environ.items() if name not in outside}
+    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
