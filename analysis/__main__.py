@@ -29,7 +29,7 @@ from analysis.layouts import read_tidy, read_zimmermann
 from analysis.report import Provenance, check_out, read_bundle, write_report
 from analysis.report.apa import interval, number, p_value, percent, word
 from analysis.report.drawings import drawings
-from analysis.report.provenance import digests
+from analysis.report.provenance import digests, has_images
 from analysis.responses import Export, read_export
 
 
@@ -125,6 +125,8 @@ def _run(
             f"bundle/{name}": value for name, value in digests(bundle / "study.json").items()
         }
     notes = _unanswered(export)
+    if bundle and not has_images(bundle):
+        notes.append("The bundle came without images/, so the report shows no stimuli.")
     excluded = exclude(export, preregistered(export))
     _compared(excluded.kept, "after exclusions")
     steps = len(STEPS) * (2 if excluded.dropped else 1)
@@ -142,7 +144,8 @@ def _run(
             )
         notes += _doubts(caught)
         bar.total = steps + 3 + len(drawings(analysis))
-        provenance = Provenance(seed, draws, files, study, tuple(notes))
+        images = bundle if bundle and has_images(bundle) else None
+        provenance = Provenance(seed, draws, files, study, tuple(notes), images)
         paths = write_report(analysis, out, provenance, step)
         bar.update()
     return analysis, paths

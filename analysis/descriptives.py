@@ -118,7 +118,7 @@ def with_stimuli(trials: pd.DataFrame, study: Study) -> pd.DataFrame:
     for trial in known.values():
         low, high = sorted(query.activation for query in trial.queries)
         row: dict[str, object] = {"trial_id": trial.id, "activation_difference": high - low}
-        for name in set(names) & set(trial.baselines):
+        for name in (name for name in names if name in trial.baselines):
             values = trial.baselines[name]
             row[f"baseline_{name}"] = _prediction(values[trial.favored], values[1 - trial.favored])
         rows.append(row)

@@ -20,6 +20,7 @@ from analysis.report.sentences import (
     structures,
 )
 from analysis.report.separation import Cell, extreme_cells, pairs
+from analysis.report.summary import summary
 
 __all__ = ["Family", "Told", "tell"]
 
@@ -39,11 +40,12 @@ class Family:
 
 @dataclass(frozen=True)
 class Told:
-    """What a study found: `results` in order, the contrasts, and `cautions`.
+    """What a study found: in `short`, then all `results` in order, the contrasts, and `cautions`.
 
     refused: why there is no result, or empty.
     """
 
+    short: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
     contrasts: list[Family] = field(default_factory=list)
     cautions: list[str] = field(default_factory=list)
@@ -68,7 +70,8 @@ def tell(findings: Findings, without_visualizations: str | None = None) -> Told:
     found.append(singular(models.chosen))
     cautions = structures(findings.structures, models.factors)
     families = list(_families(findings, cells))
-    return Told([one for one in found if one], families, cautions)
+    results = [one for one in found if one]
+    return Told(summary(findings, cells), results, families, cautions)
 
 
 def _families(findings: Findings, cells: Sequence[Cell]) -> Iterator[Family]:

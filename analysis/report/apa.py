@@ -96,9 +96,9 @@ def term(name: str) -> str:
     return word(name).replace(":", f" {TIMES} ")
 
 
-def listed(names: Sequence[object]) -> str:
-    """Names in a row: "a", "a and b", "a, b, and c"."""
+def listed(names: Sequence[object], last: str = "and") -> str:
+    """Names in a row: "a", "a and b", "a, b, and c". last: the word before the last name."""
     words = [str(name) for name in names]
     if len(words) < 3:
-        return " and ".join(words)
-    return f"{', '.join(words[:-1])}, and {words[-1]}"
+        return f" {last} ".join(words)
+    return f"{', '.join(words[:-1])}, {last} {words[-1]}"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from analysis.findings import Analysis, Findings
 from analysis.report.account import Told
 from analysis.report.apa import count, listed, share, word
 from analysis.report.provenance import TOOLKIT, Provenance, software
+from analysis.responses import Export
 from stimuli.exclusion_rules import Rule
 
-__all__ = ["answered", "cautions", "deviations", "methods", "question", "rule_in_words"]
+__all__ = ["answered", "cautions", "deviations", "methods", "question", "rule_in_words", "subtitle"]
 
 PAPER: dict[str, tuple[str, ...]] = {
     "condition": ("Olah", "MACO with mask", "MACO without mask", "control"),
@@ -32,6 +34,24 @@ def question(analysis: Analysis) -> str:
         f"analysed, with {count(len(kept.trials))} main trials, in the conditions "
         f"{listed(conditions)}.{about}"
     )
+
+
+def subtitle(export: Export) -> str:
+    """The study's name and when it was exported, to stand under its title."""
+    codebook = export.codebook or {}
+    name = f"Study {export.study}" if codebook.get("title") else "Report"
+    when = codebook.get("exported_at")
+    return f"{name} · exported {_moment(str(when))}" if when else name
+
+
+def _moment(text: str) -> str:
+    """A time of an export, "21 November 2026, 14:10 UTC"; what is no time, as it is."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    when = when.astimezone(UTC) if when.tzinfo else when
+    return f"{when.day} {when:%B %Y, %H:%M}{' UTC' if when.tzinfo else ''}"
 
 
 def cautions(analysis: Analysis, provenance: Provenance, told: Told) -> list[str]:

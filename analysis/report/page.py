@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from analysis.findings import Analysis, Findings
-from analysis.report import data_sheets, methods, model_sheets
+from analysis.report import data_sheets, methods, model_sheets, panels
 from analysis.report.account import tell
 from analysis.report.apa import TIMES, listed, word
 from analysis.report.citation import works
 from analysis.report.drawings import Drawing, flat_groups
 from analysis.report.provenance import Provenance
 from analysis.report.sheets import Sheet
-from analysis.responses import Export
+from stimuli.schema import Study
 
 __all__ = ["page", "tied"]
 
+Show = Callable[[pd.DataFrame, Study, Path], Any]
+
 HERE = Path(__file__).parent
 TITLES = {
+    "task": "The task",
     "performance": "Performance",
+    "units": "Units",
     "exclusions": "Exclusions",
     "descriptives": "What was observed",
     "models": "Models",
@@ -41,8 +46,8 @@ TITLES = {
 }
 SCALE = 1.22  # of a figure on the page, so that its letters are as large as the table's
 QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"
-SYMBOLS = re.compile(r"\b(p|z|n|SE|SD|df)\b(?=\u00a0(?:=|&lt;|&gt;))")
-GLUE = re.compile(rf" (?==|&lt;|&gt;|%|{TIMES})|(?<==) |(?<=&lt;) |(?<=&gt;) |(?<={TIMES}) ")
+SYMBOLS = re.compile(r"\b(p|z|n|SE|SD|df)\b(?=\u00a0(?:=|&lt;|&gt;|≥))")
+GLUE = re.compile(rf" (?==|&lt;|&gt;|≥|%|{TIMES})|(?<=[=≥]) |(?<=&lt;) |(?<=&gt;) |(?<={TIMES}) ")
 FORMULA = re.compile(r"correct ~ [^,]*\)|\([^()]*\|[^()]*\)")
 
 
@@ -96,13 +101,19 @@ def _picture(drawing: Drawing, svg: bytes) -> Picture:
 def _content(analysis: Analysis, provenance: Provenance) -> dict[str, Any]:
     kept, export = analysis.kept, analysis.export
     told = tell(kept, provenance.without_visualizations(export))
-    agreement, stimuli = _agreement(kept), _stimuli(kept)
-    left_out = {"agreement": agreement is None, "stimuli": not stimuli}
+    optional = {
+        "task": _shown(panels.task, kept, provenance),
+        "units": _shown(panels.units, kept, provenance),
+        "agreement": _agreement(kept),
+        "stimuli": _stimuli(kept),
+    }
     return {
+        **optional,
         "study": export.study,
-        "subtitle": _subtitle(export),
+        "title": str((export.codebook or {}).get("title") or export.study),
+        "subtitle": methods.subtitle(export),
         "titles": TITLES,
-        "sections": [one for one in TITLES.items() if not left_out.get(one[0])],
+        "sections": [one for one in TITLES.items() if optional.get(one[0], True)],
         "question": methods.question(analysis),
         "told": told,
         "cautions": methods.cautions(analysis, provenance, told),
@@ -120,8 +131,6 @@ def _content(analysis: Analysis, provenance: Provenance) -> dict[str, Any]:
         "flat": listed([word(group) for group in flat_groups(kept.models.chosen)]),
         "spread": model_sheets.spread(kept),
         "same_model": _same_model(analysis),
-        "agreement": agreement,
-        "stimuli": stimuli,
         "methods": methods.methods(analysis, provenance),
         "deviations": methods.deviations(analysis),
         "works": works(),
@@ -129,10 +138,11 @@ def _content(analysis: Analysis, provenance: Provenance) -> dict[str, Any]:
     }
 
 
-def _subtitle(export: Export) -> str:
-    codebook = export.codebook or {}
-    when = f"exported {codebook['exported_at']}" if codebook.get("exported_at") else ""
-    return " · ".join(filter(None, [str(codebook.get("title", "")), when])) or "Report"
+def _shown(show: Show, kept: Findings, provenance: Provenance) -> Any:
+    """What `show` makes of the study's images; None without them."""
+    if provenance.study is None or provenance.bundle is None:
+        return None
+    return show(kept.trials, provenance.study, provenance.bundle)
 
 
 def _same_model(analysis: Analysis) -> bool:

@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from analysis.responses import Export
-from stimuli.schema import STUDY_FILE, Study, read_study
+from stimuli.schema import IMAGE_FOLDER, STUDY_FILE, Study, read_study, verify_images
 
-__all__ = ["Provenance", "digests", "read_bundle", "software"]
+__all__ = ["Provenance", "digests", "has_images", "read_bundle", "software"]
 
 TOOLKIT = "maco-psychophysics"
 PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "patsy", "matplotlib", "seaborn")
@@ -23,7 +23,8 @@ class Provenance:
     """What a report must say beside its findings.
 
     seed: of every random number. draws: of each parametric bootstrap. files: name -> SHA-256 of
-    what was read. notes: said while it was made, such as a fit that has not converged.
+    what was read. notes: said while it was made, such as a fit that has not converged. bundle:
+    the folder with the study's images, if the page is to show them.
     """
 
     seed: int = 0
@@ -31,6 +32,7 @@ class Provenance:
     files: Mapping[str, str] = field(default_factory=dict)
     study: Study | None = None
     notes: tuple[str, ...] = ()
+    bundle: Path | None = None
 
     def without_visualizations(self, export: Export) -> str | None:
         """The condition that sees no references: the bundle's, or else one named control."""
@@ -60,7 +62,10 @@ def digests(path: Path) -> dict[str, str]:
 
 
 def read_bundle(folder: Path, export: Export) -> Study:
-    """The study of a bundle. Raises ValueError unless the export is of this very study."""
+    """The study of a bundle. Raises ValueError unless the export is of this very study.
+
+    Its images, if it has any, are those of study.json, or ValueError names the first that is not.
+    """
     study = read_study(folder)
     told = export.codebook or {}
     if "trial_id" not in export.trials:
@@ -81,7 +86,20 @@ def read_bundle(folder: Path, export: Export) -> Study:
     for trial_id in export.main["trial_id"].unique():
         if trial_id not in known:
             raise ValueError(f"{folder}: the bundle has no trial {trial_id!r} of the export")
+    for condition in export.main["condition"].unique():
+        if condition not in study.conditions:
+            raise ValueError(
+                f"{folder}: the bundle has no condition {condition!r} of the export; it has "
+                f"{', '.join(study.conditions)}"
+            )
+    if has_images(folder):
+        verify_images(folder, study)
     return study
+
+
+def has_images(folder: Path) -> bool:
+    """Whether a bundle came with its images; study.json alone is enough for the numbers."""
+    return (folder / IMAGE_FOLDER).is_dir()
 
 
 def _sha256(path: Path) -> str:

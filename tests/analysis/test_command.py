@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from bundles import make_bundle
 from click.testing import CliRunner, Result
 from exports import make_export, simulate, write_table
+from pictured import make_bundle_and_export
 
 from analysis.__main__ import main
-from stimuli.schema import read_study
 
 
 def run(*arguments: object) -> Result:
@@ -99,26 +100,10 @@ def test_a_published_table_of_zimmermann_is_read(tmp_path):
 
 @pytest.fixture(scope="module")
 def with_bundle(tmp_path_factory) -> tuple[Path, Path]:
-    """A bundle of the study `tiny`, and an export of its trials."""
-    folder = tmp_path_factory.mktemp("of the bundle")
-    bundle = make_bundle(folder / "bundle", main=24)
-    ids = {
-        kind: [trial.id for trial in read_study(bundle).trials if trial.kind == kind]
-        for kind in ("main", "catch")
-    }
-
-    def rename(trials, people):
-        seen: dict[tuple[object, object], int] = {}
-        for row in trials:
-            key = (row["participant"], row["trial_kind"])
-            place = seen[key] = seen.get(key, -1) + 1
-            known = ids[str(row["trial_kind"])]
-            row["trial_id"] = known[place % len(known)]
-
-    return bundle, make_export(folder / "export", rename)
+    return make_bundle_and_export(tmp_path_factory.mktemp("of the bundle"))
 
 
-def test_a_bundle_adds_activations(with_bundle, tmp_path):
+def test_a_bundle_adds_activations_and_images(with_bundle, tmp_path):
     bundle, export = with_bundle
     result = run(export, "--bundle", bundle, "--out", tmp_path / "report")
     assert result.exit_code == 0, result.output
@@ -127,6 +112,7 @@ def test_a_bundle_adds_activations(with_bundle, tmp_path):
     assert "bundle/study.json" in found["export"]["files"]
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "Activations and object-blind baselines</h2>" in page
+    assert "The task</h2>" in page and "Units</h2>" in page
 
 
 def test_the_bundle_of_another_study_is_refused(export, with_bundle, tmp_path):
@@ -150,6 +136,53 @@ def test_a_bundle_that_was_changed_since_the_study_is_refused(with_bundle, tmp_p
     (changed / "codebook.json").write_text(json.dumps(codebook), encoding="utf-8")
     result = run(changed, "--bundle", bundle, "--out", tmp_path / "report")
     assert "is not the file the export was made with" in refused(result)
+
+
+def copy(bundle: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(bundle, folder))
+
+
+def an_image(bundle: Path) -> Path:
+    return sorted((bundle / "images").iterdir())[0]
+
+
+def test_a_bundle_with_a_missing_or_changed_image_is_refused_in_a_line(
+    with_bundle, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("analysis.__main__.analyse", None)
+    bundle, export = with_bundle
+    broken = copy(bundle, tmp_path / "bundle")
+    an_image(broken).write_bytes(b"no image")
+    told = refused(run(export, "--bundle", broken, "--out", tmp_path / "report"))
+    assert an_image(broken).name in told and "SHA-256" in told
+    an_image(broken).unlink()
+    told = refused(run(export, "--bundle", broken, "--out", tmp_path / "report"))
+    assert "the image is missing" in told
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_bundle_without_its_images_gives_the_numbers_and_says_so(with_bundle, tmp_path):
+    bundle, export = with_bundle
+    alone = tmp_path / "bundle"
+    alone.mkdir()
+    (alone / "study.json").write_bytes((bundle / "study.json").read_bytes())
+    assert run(export, "--bundle", alone, "--out", tmp_path / "report").exit_code == 0
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "The bundle came without images/" in page
+    assert "Activations and object-blind baselines</h2>" in page
+    assert "The task" not in page and "Units" not in page
+
+
+def test_a_condition_that_the_bundle_has_not_is_refused_in_a_line(with_bundle, tmp_path):
+    bundle, export = with_bundle
+    trials = export.joinpath("trials.csv").read_text(encoding="utf-8")
+    people = export.joinpath("participants.csv").read_text(encoding="utf-8")
+    other = tmp_path / "export"
+    other.mkdir()
+    (other / "trials.csv").write_text(trials.replace(",olah,", ",lucid,"), encoding="utf-8")
+    (other / "participants.csv").write_text(people.replace(",olah,", ",lucid,"), encoding="utf-8")
+    told = refused(run(other, "--bundle", bundle, "--out", tmp_path / "report"))
+    assert "the bundle has no condition 'lucid' of the export; it has olah, maco, control" in told
 
 
 def empty(trials, people):

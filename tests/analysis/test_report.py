@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from exports import make_export
+from pictured import make_bundle_and_export
 
 from analysis.findings import Analysis, analyse
 from analysis.layouts import read_tidy
-from analysis.report import Provenance, check_out, results, write_report
+from analysis.report import Provenance, check_out, read_bundle, results, write_report
 from analysis.report.citation import works
+from analysis.report.methods import subtitle
 from analysis.report.results import dump_results
 from analysis.responses import read_export
 
@@ -43,6 +45,18 @@ def report(analysis, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("written") / "report"
     write_report(analysis, out, Provenance(seed=0, draws=2, files=FILES, notes=("A note.",)))
     return out
+
+
+@pytest.fixture(scope="module")
+def pictured(tmp_path_factory) -> Path:
+    """The report of a study with its bundle."""
+    folder = tmp_path_factory.mktemp("pictured")
+    bundle, exported = make_bundle_and_export(folder)
+    export = read_export(exported)
+    study = read_bundle(bundle, export)
+    found = analyse(export, np.random.default_rng(0), study=study)
+    write_report(found, folder / "report", Provenance(study=study, bundle=bundle))
+    return folder / "report"
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +116,7 @@ def test_who_was_left_out_and_why_is_in_the_numbers_and_on_the_page(found, page)
 def test_the_page_has_its_parts_in_order(page):
     headings = re.findall(r"<h2[^>]*>([^<]*)<", page)
     assert headings == [
+        "In short",
         "Before citing a number",
         "Performance",
         "Exclusions",
@@ -116,6 +131,59 @@ def test_the_page_has_its_parts_in_order(page):
         "How to cite",
         "Files",
     ]
+
+
+def test_with_a_bundle_the_task_stands_before_the_results_and_the_units_after(pictured):
+    page = (pictured / "report.html").read_text(encoding="utf-8")
+    headings = re.findall(r"<h2[^>]*>([^<]*)<", page)
+    assert headings[:6] == [
+        "In short",
+        "Before citing a number",
+        "The task",
+        "Performance",
+        "Units",
+        "Exclusions",
+    ]
+    contents = re.findall(r'<li><a href="#(\w+)">([^<]*)</a>', page)
+    assert contents[:3] == [
+        ("task", "The task"),
+        ("performance", "Performance"),
+        ("units", "Units"),
+    ]
+    assert all(f'<h2 id="{anchor}">{title}</h2>' in page for anchor, title in contents)
+    assert len(page) < 3_000_000
+
+
+def test_the_contents_leave_out_what_needs_a_bundle(page):
+    assert not re.search(r"#(task|units|stimuli)\b", page)
+
+
+def test_all_sentences_can_be_unfolded(page):
+    folded = re.search(
+        r"<summary>All results as sentences, to paste</summary>(.*?)</details>", page, re.S
+    )
+    text = re.sub(r"<[^>]+>", "", folded[1]).replace("\N{NO-BREAK SPACE}", " ")
+    assert text.count("β = ") == 3 + 1
+    assert text.count("OR = ") == 3 + 1
+
+
+@pytest.mark.parametrize(
+    ("codebook", "told"),
+    [
+        (
+            {"title": "Which one?", "exported_at": "2026-11-21T14:10:16.293Z"},
+            "Study tiny · exported 21 November 2026, 14:10 UTC",
+        ),
+        (
+            {"exported_at": "2026-03-01T01:30:00+02:00"},
+            "Report · exported 28 February 2026, 23:30 UTC",
+        ),
+        ({"exported_at": "yesterday"}, "Report · exported yesterday"),
+        (None, "Report"),
+    ],
+)
+def test_under_the_title_stand_the_name_and_the_time_of_the_export(analysis, codebook, told):
+    assert subtitle(replace(analysis.export, codebook=codebook)) == told
 
 
 def test_every_warning_and_remark_is_on_the_page(analysis, page):
@@ -273,12 +341,12 @@ def violations(page) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width_px", [1200, 420])
-def test_the_page_is_accessible_and_no_wider_than_its_window(browser, report, scheme, width_px):
+def test_the_page_is_accessible_and_no_wider_than_its_window(browser, pictured, scheme, width_px):
     context = browser.new_context(color_scheme=scheme, viewport={"width": width_px, "height": 900})
     page = context.new_page()
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    page.goto((report / "report.html").as_uri())
+    page.goto((pictured / "report.html").as_uri())
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") == width_px
     assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
