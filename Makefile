@@ -26,7 +26,7 @@ setup: .venv/ready
 demo: study
 	$(BIN)/python -m stimuli.observers $(OUT) --out $(RUN)/observers.csv
 	STUDY=$(OUT) $(BIN)/flask --app experiment_server rehearse --out $(RUN)/export --force \
-	  --participants 60 --observer peers --observations $(RUN)/observers.csv
+	  --participants 120 --observer peers --observations $(RUN)/observers.csv
 	$(BIN)/python -m analysis $(RUN)/export --bundle $(OUT) --out $(RUN)/report
 	@echo "The study: $(OUT)/overview.html   Its result: $(RUN)/report/report.html"
 

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 import timm
 
+from analysis.responses import read_export
 from maco import PRESETS, Visualization, find_preset
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_the_five_lines_render_and_save(tmp_path, monkeypatch):
     """With random weights instead of the hub's, and a preset that is quick."""
-    [code] = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    code = PYTHON[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 5
     monkeypatch.chdir(tmp_path)
     create = timm.create_model
@@ -36,7 +38,17 @@ def test_the_five_lines_render_and_save(tmp_path, monkeypatch):
     }
 
 
-@pytest.mark.parametrize("name", re.findall(r"`?(?:make )(\w+)", README))
+def test_the_mixed_model_prints_its_summary(capsys):
+    trials = read_export(ROOT / "analysis" / "demo").without([]).main
+    exec(PYTHON[1], {"trials": trials})
+    assert "condition[T.maco]:network[T.ViT]" in capsys.readouterr().out
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("name", re.findall(r"(?:`|^ +)make (\w+)", README, flags=re.MULTILINE))
 def test_every_make_target_exists(name):
     assert re.search(rf"^{name}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
 
