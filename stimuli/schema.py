@@ -238,7 +238,7 @@ def verify_images(folder: Path, study: Study) -> None:
     for name, digest in study.images.items():
         path = folder / IMAGE_FOLDER / name
         if not path.is_file():
-            raise ValueError(f"{path}: the image is missing; copy the bundle again, or build it anew")
+            raise ValueError(f"{path}: the image is missing; copy or build the bundle anew")
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != digest:
