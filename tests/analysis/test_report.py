@@ -265,14 +265,17 @@ def test_a_report_that_fails_leaves_the_earlier_one_and_nothing_half_written(
 
 def test_what_is_cited_is_what_citation_cff_says():
     cff = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    toolkit, method, _ = works()
+    toolkit, *articles = works()
     title = re.search(r'^title: "(.*)"$', cff, re.M)[1]
     version = re.search(r"^version: (.*)$", cff, re.M)[1]
     assert title in toolkit.text
     assert f"(Version {version})" in toolkit.text
-    for name in re.findall(r"family-names: (.*)", cff):
-        assert f"{name}, " in method.text
-    assert method.url in cff
+    told = cff.split("  - type: article\n")[1:]
+    for article, entry in zip(articles, told, strict=True):
+        for name in re.findall(r"family-names: (.*)", entry):
+            assert f"{name}, " in article.text
+        assert article.url in entry
+        assert re.search(r'title: "(.*)"', entry)[1].lower() in article.text.lower()
 
 
 def test_the_numbers_agree_with_lme4_and_emmeans(reference, glmm_data):
