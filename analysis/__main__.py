@@ -29,6 +29,7 @@ from analysis.layouts import read_tidy, read_zimmermann
 from analysis.report import Provenance, check_out, read_bundle, write_report
 from analysis.report.apa import interval, number, p_value, percent, word
 from analysis.report.drawings import drawings
+from analysis.report.people import kind_caution, people_of
 from analysis.report.provenance import digests, has_images
 from analysis.responses import Export, read_export
 
@@ -186,11 +187,13 @@ def _doubts(caught: list[warnings.WarningMessage]) -> list[str]:
 def _summary(analysis: Analysis) -> list[str]:
     """Means of the conditions and contrasts, for a terminal."""
     kept = analysis.kept
-    lines = [f"{kept.participants} participants, {len(kept.trials)} main trials", ""]
+    who, caution = people_of(analysis.export), kind_caution(analysis.export)
+    lines = [caution] if caution else []
+    lines += [f"{kept.participants} {who}, {len(kept.trials)} main trials", ""]
     if not kept.models.chosen.converged:
         return [*lines, "The model did not converge: no result is shown; see the report."]
     for _, row in kept.means["condition_probability"].iterrows():
-        ends = interval(row["low"], row["high"], lambda value: percent(value).removesuffix(" %"))
+        ends = interval(row["low"], row["high"], lambda value: percent(value).removesuffix("%"))
         lines.append(f"{word(row['condition']):<28}{percent(row['probability']):>8}  {ends}")
     for factor in kept.models.factors:
         lines += ["", f"{'contrast':<28}{'β':>8}{'SE':>7}{'z':>8}{'p':>8}"]

@@ -19,6 +19,8 @@ __all__ = ["Bootstrap", "BootstrapTest", "bootstrap", "bootstrap_test"]
 
 Floats = NDArray[np.float64]
 
+_ROUNDING = 1e-5  # of a difference: draws with a variance of 0 tie with an observed one of 0
+
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
@@ -48,13 +50,15 @@ class BootstrapTest:
     """A likelihood-ratio test whose null distribution was simulated.
 
     chisq: twice the difference of the observed log-likelihoods. p: share of the `draws` studies
-    of the smaller model, the observed one counted in, with as large a difference.
+    of the smaller model, the observed one counted in, with as large a difference. failed: of the
+    draws, those in which a fit did not reach a maximum; they count as they came out.
     """
 
     chisq: float
     df: int
     p: float
     draws: int
+    failed: int
 
 
 def bootstrap(
@@ -99,12 +103,15 @@ def bootstrap_test(
     check_nested(small, large)
     null, alternative = Refits(small.design, small.fit), Refits(large.design, large.fit)
     observed = 2 * (large.llf - small.llf)
-    differences = []
+    differences, failed = [], 0
     for stream in _streams(generator, draws, progress):
         drawn = simulate_outcomes(small, stream)
-        differences.append(2 * (alternative.estimates(drawn).llf - null.estimates(drawn).llf))
-    extreme = int((np.array(differences) >= observed).sum())
-    return BootstrapTest(observed, large.df - small.df, (extreme + 1) / (draws + 1), draws)
+        fits = null.estimates(drawn), alternative.estimates(drawn)
+        differences.append(2 * (fits[1].llf - fits[0].llf))
+        failed += not all(fit.converged for fit in fits)
+    extreme = int((np.array(differences) > observed - _ROUNDING).sum())
+    p = (extreme + 1) / (draws + 1)
+    return BootstrapTest(observed, large.df - small.df, p, draws, failed)
 
 
 def _streams(

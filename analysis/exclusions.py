@@ -103,7 +103,7 @@ def _catch_trials(rule: CatchTrials, export: Export) -> Iterator[Breach]:
 
 
 def _too_fast(rule: TooFast, export: Export) -> Iterator[Breach]:
-    trials = export.main
+    trials = export.main.dropna(subset="rt_ms")
     fast = (trials["rt_ms"] < rule.rt_ms).groupby(trials["participant"], sort=False).mean()
     for who, share in fast[fast > rule.share].items():
         told = f"{share:.0%} of the answers within {rule.rt_ms:g} ms, over {rule.share:.0%}"
@@ -120,7 +120,7 @@ def _duration(rule: Duration, export: Export) -> Iterator[Breach]:
 
 
 def _one_sided(rule: OneSided, export: Export) -> Iterator[Breach]:
-    trials = export.main
+    trials = export.main.dropna(subset="response_side")
     left = (trials["response_side"] == "left").groupby(trials["participant"], sort=False).mean()
     for who, share in left.items():
         side, most = ("left", share) if share >= 0.5 else ("right", 1 - share)

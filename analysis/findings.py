@@ -51,7 +51,8 @@ class Findings:
     descriptives: name -> table of `analysis.descriptives` and `analysis.agreement`; what the data
     lack (confidence, reaction times, a bundle's activations and baselines) has no table.
     coefficients: of the chosen model, with Wald and profile intervals. residuals: by grouping
-    factor. bootstrap: term -> its simulated test, if asked for.
+    factor, and by cells that the model lets be alike. bootstrap: term -> its simulated test, if
+    asked for.
     """
 
     trials: pd.DataFrame
@@ -115,7 +116,9 @@ def analyse(
         note = "No participant was excluded, so the results without exclusions are the same."
     else:
         try:
-            everyone = find(export.main, streams[1], study=study, step=step)
+            everyone = find(
+                export.main, streams[1], study=study, draws=draws, progress=progress, step=step
+            )
         except ValueError as error:
             note = f"Without exclusions no model can be fitted: {error}"
     told = rules is None and is_preregistered(export)
@@ -142,10 +145,10 @@ def find(
     step("profile intervals")
     coefficients = _coefficients(models)
     step("residuals")
-    streams = simulated.spawn(len(models.groups))
+    groups = [*models.groups, *models.cells()]
     residuals = {
-        group: simulate_residuals(models.chosen, group, stream)
-        for group, stream in zip(models.groups, streams, strict=True)
+        group: simulate_residuals(models.chosen, group.split(":"), stream)
+        for group, stream in zip(groups, simulated.spawn(len(groups)), strict=True)
     }
     return Findings(
         trials=trials,
@@ -175,8 +178,9 @@ def _describe(
     found["reaction_times"] = reaction_times(trials, ["condition"], generator)
     found["confidence"] = confidence(trials, ["condition"], generator)
     if {"trial_id", "response_side"} <= set(trials):
-        found["agreement"] = agreement(trials)
-        found["agreement_on_favored"] = agreement(trials, choice="correct")
+        once = trials.drop_duplicates(["participant", "trial_id"])  # who repeats one agrees once
+        found["agreement"] = agreement(once)
+        found["agreement_on_favored"] = agreement(once, choice="correct")
     if study is not None:
         trials = with_stimuli(trials, study)
         if any(str(column).startswith("baseline_") for column in trials):

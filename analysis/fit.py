@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 SINGULAR = 1e-4  # lme4's bound on a diagonal entry of Λ
 _FIRST_START = 0.5
 _OTHER_STARTS = (0.1, 1.5)
+_NEAR, _OFF = 0.1, 0.3  # of the diagonal of Λ, in standardised units
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,24 @@ class Fitting:
         diagonal = [np.eye(block.effects).T[block.free.T] for block in self.engine.blocks]
         self.engine.u = np.zeros_like(self.engine.u)
         return np.concatenate([size * np.concatenate(diagonal), self._without_random()])
+
+    def off_boundary(self, psi: Floats) -> Floats:
+        """A point to start from: `psi` with no entry on the diagonal of Λ near 0.
+
+        The deviance is even in each of them, so at 0 its gradient is 0 whatever the data, and a
+        search that begins there stays.
+        """
+        theta = np.concatenate(
+            [
+                (factor + np.diag(np.where(np.abs(np.diag(factor)) < _NEAR, _OFF, 0.0))).T[
+                    block.free.T
+                ]
+                for factor, block in zip(
+                    self.engine.factors(psi[: self.split]), self.engine.blocks, strict=True
+                )
+            ]
+        )
+        return np.concatenate([theta, psi[self.split :]])
 
     def _without_random(self, steps: int = 6) -> Floats:
         x, y, m = self.engine.x, self.engine.y, self.engine.m

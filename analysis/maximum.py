@@ -67,11 +67,12 @@ def round_scales(hessian: Floats) -> Floats:
 
 
 def minimise_near(
-    objective: Objective, centre: Floats, scales: Floats
+    objective: Objective, centre: Floats, scales: Floats, start: Floats
 ) -> tuple[Floats, float, bool]:
     """The least point among `centre` + `scales` (k, m) z, its value, and whether it is reached.
 
-    To about 1e-4 of a standard error, in a few steps if `scales` are round and `centre` is near.
+    To about 1e-4 of a standard error, in a few steps if `scales` are round and `start`, which is
+    taken to the nearest such point, is near.
     """
 
     def scaled(z: Floats) -> tuple[float, Floats]:
@@ -80,7 +81,7 @@ def minimise_near(
 
     found: Any = minimize(
         scaled,
-        np.zeros(scales.shape[1]),
+        np.linalg.lstsq(scales, start - centre, rcond=None)[0],
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": 300, "ftol": 1e-13, "gtol": 1e-4, "maxcor": 20},

@@ -71,13 +71,25 @@ class StudyModels:
         """The chosen model beside others with larger random parts: do its tests depend on it?
 
         Indexed by the random term added: parameters, llf, aic, chisq and p of the likelihood-ratio
-        test of the addition (at the boundary), singular, and the Wald chi-square of each factor.
+        test of the addition (at the boundary), singular, converged, and the Wald chi-square of each
+        factor. An addition that cannot be fitted is left out.
         """
         rows = {"": _row(self.chosen, None)}
         for term in self._additions():
             larger = mixed_logit(f"{self.chosen.design.formula.text} + {term}", self.trials)
-            rows[term] = _row(larger, likelihood_ratio(self.chosen, larger))
+            try:
+                rows[term] = _row(larger, likelihood_ratio(self.chosen, larger))
+            except ValueError:  # a fit that went wrong is no reason to lose the others
+                continue
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("added")
+
+    def cells(self) -> list[str]:
+        """Combinations such as `class_label:network` in which the model lets effects be alike."""
+        return [
+            term.removeprefix("(1 | ").removesuffix(")")
+            for term in self._additions()
+            if ":" in term and not term.startswith("(1 | participant")
+        ]
 
     def _additions(self) -> list[str]:
         """Random intercepts that could be needed: effects that differ from item to item."""
@@ -126,6 +138,7 @@ def _row(results: MixedLogitResults, test: LikelihoodRatio | None) -> dict[str, 
         "chisq": test.chisq if test else np.nan,
         "p": test.p if test else np.nan,
         "singular": results.is_singular,
+        "converged": results.converged,
         **wald,
     }
 

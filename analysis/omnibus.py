@@ -21,6 +21,8 @@ from analysis.nested import check_nested, check_same_rows
 
 Floats = NDArray[np.float64]
 
+_ROUNDING = 1e-6  # of a likelihood ratio: what a variance of 0 gives instead of 0
+
 
 @dataclass(frozen=True)
 class LikelihoodRatio:
@@ -67,7 +69,7 @@ def likelihood_ratio(small: MixedLogitResults, large: MixedLogitResults) -> Like
             f"the larger model has the lower log-likelihood ({large.llf:.4f} against "
             f"{small.llf:.4f}): it has not converged, so simplify it"
         )
-    chisq = max(chisq, 0.0)
+    chisq = chisq if chisq > _ROUNDING else 0.0
     naive = float(chi2.sf(chisq, df))
     p, note = _at_boundary(chisq, df, naive, _variances(large) - _variances(small))
     return LikelihoodRatio(

@@ -100,7 +100,8 @@ class _Profiles:
 
         def rise(distance: float) -> float:
             centre = self.minimum.point + distance * along
-            _, value, _ = minimise_near(self.fitting.objective, centre, scales)
+            start = self.fitting.off_boundary(centre)
+            _, value, _ = minimise_near(self.fitting.objective, centre, scales, start)
             return float(np.sqrt(max(value - self.minimum.value, 0.0)))
 
         return rise

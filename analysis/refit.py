@@ -34,6 +34,7 @@ class Refits:
     def __init__(self, design: Design, fit: Fit) -> None:
         self.fitting = Fitting(design, fit.points)
         self.centre = fit.minimum.point
+        self.start = self.fitting.off_boundary(self.centre)
         self.scales = round_scales(fit.minimum.hessian)
 
     def estimates(self, successes: Floats) -> Refit:
@@ -55,4 +56,4 @@ class Refits:
         engine = self.fitting.engine
         engine.y, engine.u = successes, np.zeros_like(engine.u)
         with one_blas_thread():
-            return minimise_near(self.fitting.objective, self.centre, self.scales)
+            return minimise_near(self.fitting.objective, self.centre, self.scales, self.start)

@@ -6,6 +6,7 @@ holds (Dunn and Smyth 1996, J. Comp. Graph. Stat. 5, 236-244; Hartig's R package
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,22 +43,27 @@ class Residuals:
 
 def simulate_residuals(
     results: MixedLogitResults,
-    by: str,
+    by: str | Sequence[str],
     generator: np.random.Generator,
     *,
     simulations: int = 1000,
 ) -> Residuals:
-    """Residuals of the sums of successes in each level of the column `by` of the formula.
+    """Residuals of the sums of successes in each level of a column of the formula, or of several.
 
-    Single 0/1 outcomes say next to nothing, sums by participant or item do. Simulations draw new
-    random effects. Raises ValueError for a column that the formula does not name.
+    Single 0/1 outcomes say next to nothing, sums by participant or item do; sums by what the model
+    leaves out, as `["class_label", "network"]`, say most. Simulations draw new random effects. The
+    p-values are lenient: the parameters were fitted to the same data. Raises ValueError for a
+    column that the formula does not name.
     """
     data = results.design.data
-    if by not in data:
-        raise ValueError(f"by = {by!r}: the formula names {', '.join(map(str, data))}")
+    names = [by] if isinstance(by, str) else list(by)
+    for name in names:
+        if name not in data:
+            raise ValueError(f"by = {name!r}: the formula names {', '.join(map(str, data))}")
     if simulations < 2:
         raise ValueError(f"simulations = {simulations}: give 2 or more")
-    codes, levels = pd.factorize(data[by], sort=True)
+    joined = data[names].astype(str).agg(":".join, axis=1) if len(names) > 1 else data[names[0]]
+    codes, levels = pd.factorize(joined, sort=True)
     drawn = np.array(
         [
             np.bincount(codes, simulate_outcomes(results, stream), len(levels))

@@ -87,7 +87,11 @@ def read_export(folder: Path | str) -> Export:
     ]
     refuse(folder, problems)
     table = tabulate(trials, Response, levels)
-    remarks = (*_changed_files(folder, codebook), *lone_condition(table))
+    remarks = (
+        *_machines(participants),
+        *_changed_files(folder, codebook),
+        *lone_condition(table),
+    )
     people = tabulate(participants, Participant, levels)
     return Export(table, people, trials[0].record.study, codebook, remarks)
 
@@ -182,6 +186,13 @@ def _read_codebook(path: Path) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         raise ValueError(f"{path}: not a JSON object")
     return found
+
+
+def _machines(participants: list[Row]) -> Iterator[str]:
+    """A remark on participants that are programs: bots say so in place of a browser."""
+    bots = sum((row.record.browser or "").startswith("Bot ") for row in participants)
+    if bots:
+        yield f"Machine participants: {bots} of {len(participants)} are programs, not people."
 
 
 def _changed_files(folder: Path, codebook: dict[str, Any] | None) -> Iterator[str]:

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.exclusions import exclude, preregistered
-from analysis.mixed_logit import mixed_logit
-from analysis.power.plan import FEL2023, MAIN_EFFECTS, Plan
+from analysis.models import fit_models
+from analysis.power.plan import FEL2023, Plan
 from analysis.power.study import power
 from analysis.responses import read_export
 from stimuli.schema import read_study
@@ -46,7 +46,9 @@ from stimuli.schema import read_study
 @click.option("--simulations", default=1000, show_default=True, type=click.IntRange(min=1))
 @click.option("--alpha", default=0.05, show_default=True, type=float)
 @click.option("--seed", default=0, show_default=True, type=int)
-@click.option("--jobs", default=os.cpu_count() or 1, show_default="all cores", type=int)
+@click.option(
+    "--jobs", default=os.cpu_count() or 1, show_default="all cores", type=click.IntRange(min=1)
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="For CSV and figure.")
 def main(
     participants: tuple[int, ...],
@@ -101,6 +103,8 @@ def _plan(
         names = [source.name for source in study.networks]
         networks = _assumed("network", names, networks, plan.networks)
     changes |= {"conditions": conditions or None, "networks": networks or None}
+    if networks and not assumed["formula"]:
+        changes["formula"] = ""  # without an effect of network where there is one only
     changes |= {name: value for name, value in assumed.items() if value is not None}
     return replace(plan, **{name: value for name, value in changes.items() if value is not None})
 
@@ -109,7 +113,7 @@ def _fitted(folder: Path) -> Plan:
     """The plan of a study like one that was run, after its preregistered exclusions."""
     export = read_export(folder)
     kept = exclude(export, preregistered(export)).kept
-    return Plan.from_fit(mixed_logit(MAIN_EFFECTS, kept.main))
+    return Plan.from_fit(fit_models(kept.main).additive)
 
 
 def _assumed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from analysis.mixed_logit import MixedLogitResults
 
 Floats = NDArray[np.float64]
 
-MAIN_EFFECTS = "correct ~ condition + network + (1 | participant) + (1 | class_label)"
+RANDOM = "(1 | participant) + (1 | class_label)"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Plan:
     conditions, networks: name -> log-odds it adds. intercept: log-odds of a condition and network
     that add 0. participant_sd, class_sd: of their random intercepts. class_network_sd: how much a
     network's effect differs between classes.
-    formula: of the model to be fitted, in the columns participant, condition, network, class_label.
+    formula: of the model to be fitted, in the columns participant, condition, network, class_label;
+    without it, main effects and random intercepts.
     """
 
     conditions: Mapping[str, float]
@@ -34,7 +36,7 @@ class Plan:
     participant_sd: float = 0.5
     class_sd: float = 0.4
     class_network_sd: float = 0.0
-    formula: str = MAIN_EFFECTS
+    formula: str = ""
 
     def __post_init__(self) -> None:
         if len(self.conditions) < 2 or not self.networks or self.classes < 2:
@@ -43,8 +45,20 @@ class Plan:
                 f"{len(self.conditions)}, {len(self.networks)} and {self.classes}"
             )
         for name in ("participant_sd", "class_sd", "class_network_sd"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} = {getattr(self, name)}: a spread is 0 or more")
+        for name, value in {
+            **self.conditions,
+            **self.networks,
+            "intercept": self.intercept,
+        }.items():
+            if not np.isfinite(value):
+                raise ValueError(f"{name} = {value}: give a finite number of log-odds")
+        if not self.formula:
+            network = " + network" if len(self.networks) > 1 else ""
+            object.__setattr__(self, "formula", f"correct ~ condition{network} + {RANDOM}")
+        if not re.search(r"\bcondition\b", self.formula.split("|")[0]):
+            raise ValueError(f"formula {self.formula!r} has no effect of condition to be found")
 
     def trials(self, participants: int) -> pd.DataFrame:
         """The rows of a study: participants are dealt the conditions in turn. No outcome yet."""
@@ -101,8 +115,12 @@ class Plan:
                 raise ValueError(
                     f"{design.formula.text!r} has no (1 | {name}): a plan needs its spread"
                 )
-        conditions, networks = (_added(results, name) for name in ("condition", "network"))
-        cells = marginal_means(results, ["condition", "network"]).estimates
+        conditions = _added(results, "condition")
+        if design.data.get("network", pd.Series(dtype=object)).nunique() > 1:
+            networks = _added(results, "network")
+            cells = marginal_means(results, ["condition", "network"]).estimates
+        else:
+            networks, cells = {"network": 0.0}, marginal_means(results, "condition").estimates
         pairs = [a + b for b in networks.values() for a in conditions.values()]
         spreads = (
             found["participant"],

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,6 +43,7 @@ class Studies:
     errors: Floats
     converged: NDArray[np.bool_]
     df: int
+    omnibus: str
 
 
 def power(
@@ -56,8 +59,9 @@ def power(
 ) -> pd.DataFrame:
     """How often studies of a plan find its effects, by number of participants and effect scale.
 
-    Each study has new participants and classes, and is fitted by the plan's formula. A row for
-    the likelihood-ratio test of condition and for each difference of two conditions (Wald, Tukey):
+    Each study has new participants and classes, and is fitted by the plan's formula; nobody leaves
+    it or is excluded. A row for the likelihood-ratio test of all terms with condition, and for
+    each difference of two conditions (Wald, Tukey):
     participants, scale, test, assumed (the true difference of log-odds), power (share of studies
     with p < `alpha`: the type-I error where the difference is 0) with its 95 % Monte-Carlo
     interval low, high; width, expected, of the unadjusted 1 - `alpha` interval and its coverage;
@@ -92,8 +96,8 @@ def _check(scales: Sequence[float], simulations: int, alpha: float) -> None:
         raise ValueError(f"simulations = {simulations}: give 1 or more; 1000 are usual")
     if not 0 < alpha < 1:
         raise ValueError(f"alpha = {alpha}: give a probability between 0 and 1, such as 0.05")
-    if not scales:
-        raise ValueError("scales is empty: give one at least, such as 1")
+    if not scales or not np.isfinite(scales).all():
+        raise ValueError(f"scales = {list(scales)}: give one or more numbers, such as 1")
 
 
 def _chunks(streams: list[np.random.Generator]) -> Iterator[list[np.random.Generator]]:
@@ -130,7 +134,7 @@ def simulate_studies(
         found.append((2 * (fit.llf - llf), contrasts @ fit.beta, errors, fit.converged))
     chisq, estimates, se, converged = (np.array(values) for values in zip(*found, strict=True))
     df = len(whole.design.names) - len(null.names)
-    return Studies(chisq, estimates, se, converged, df)
+    return Studies(chisq, estimates, se, converged, df, _omnibus(whole.design))
 
 
 def _outcomes(
@@ -148,7 +152,23 @@ def _pairs(plan: Plan) -> list[tuple[int, int]]:
 
 def _without_condition(design: Design) -> list[int]:
     """The columns of the fixed effects in which condition has no part."""
-    return [i for i, name in enumerate(design.names) if "condition" not in name]
+    part = [_has_condition(term) for term in design.info.terms for _ in _columns(design, term)]
+    return [i for i, column in enumerate(design.kept) if not part[column]]
+
+
+def _columns(design: Design, term: Any) -> range:
+    span = design.info.term_slices[term]
+    return range(span.start, span.stop)
+
+
+def _has_condition(term: Any) -> bool:
+    return any("condition" in re.findall(r"\w+", factor.name()) for factor in term.factors)
+
+
+def _omnibus(design: Design) -> str:
+    """What the likelihood-ratio test leaves out, in words."""
+    terms = [term.name() for term in design.info.terms if _has_condition(term)]
+    return " + ".join(terms)
 
 
 def _joined(parts: list[Studies]) -> Studies:
@@ -157,7 +177,8 @@ def _joined(parts: list[Studies]) -> Studies:
         for name in ("chisq", "estimates", "errors")
     )
     converged = np.concatenate([part.converged for part in parts])
-    return Studies(chisq, estimates, errors, converged, parts[0].df)
+    first = parts[0]
+    return Studies(chisq, estimates, errors, converged, first.df, first.omnibus)
 
 
 def _table(
@@ -171,7 +192,7 @@ def _table(
     )
     found = np.abs(studies.estimates) > reach * studies.errors
     near = norm.isf(alpha / 2) * studies.errors
-    rows = [("condition", np.nan, chi2.sf(studies.chisq, studies.df) < alpha, *[np.nan] * 3)]
+    rows = [(studies.omnibus, np.nan, chi2.sf(studies.chisq, studies.df) < alpha, *[np.nan] * 3)]
     for k, (i, j) in enumerate(_pairs(plan)):
         error = studies.estimates[:, k] - true[k]
         told = np.nanmean(2 * near[:, k]), np.mean(np.abs(error) <= near[:, k]), np.nanmean(error)

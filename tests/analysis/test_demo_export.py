@@ -53,7 +53,7 @@ def models(export):
 
 
 def test_it_is_whole_and_says_whose_it_is(export):
-    assert export.remarks == ()
+    assert export.remarks == ("Machine participants: 117 of 120 are programs, not people.",)
     assert is_preregistered(export)
     assert export.codebook["participants"] == "machine"
     assert len(export.participants) == 120

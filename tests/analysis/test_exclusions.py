@@ -235,3 +235,12 @@ def test_what_is_no_rule_is_refused(tmp_path, rules):
     export = read_export(make_export(tmp_path))
     with pytest.raises(ValueError, match=r"rules: .* is no rule; allowed: Incomplete, Late"):
         exclude(export, rules)
+
+
+def test_who_has_no_sides_or_times_is_not_judged_by_them(tmp_path):
+    rows = [
+        {"participant": who, "condition": "a", "correct": 1, "response_side": side, "rt_ms": rt}
+        for who, side, rt in (("p0", "", ""), ("p1", "left", "900"), ("p1", "right", "900")) * 4
+    ]
+    tidy = read_tidy(write_table(tmp_path / "t.csv", rows))
+    assert exclude(tidy, [OneSided(), TooFast()]).dropped == []

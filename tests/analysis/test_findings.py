@@ -45,7 +45,7 @@ def test_every_table_is_that_of_the_kept(analysis):
         for scale in ("log_odds", "probability", "population")
     }
     assert {"reaction_times", "agreement"} <= set(kept.descriptives)
-    assert set(kept.residuals) == set(kept.models.groups)
+    assert set(kept.models.groups) <= set(kept.residuals)
 
 
 def test_coefficients_have_wald_and_profile_intervals(analysis):
@@ -80,3 +80,19 @@ def test_the_bootstrap_is_run_on_request(analysis):
     found = find(analysis.kept.trials, np.random.default_rng(0), draws=9)
     assert set(found.bootstrap) == {"condition", "network", "condition:network"}
     assert all(0.1 <= test.p <= 1 for test in found.bootstrap.values())
+
+
+def test_a_repeated_trial_costs_no_table(analysis, tmp_path):
+    def repeat(trials, people):
+        again = [row for row in trials if row["participant"] == "p1"]
+        trials.append(again[0] | {"trial_index": 999})
+
+    folder = make_export(tmp_path / "twice", repeat, participants=24, repeats=3)
+    found = analyse(read_export(folder), np.random.default_rng(0))
+    assert found.exclusions.dropped == ["p1"]
+    assert found.everyone.participants == 24
+    assert "agreement" in found.everyone.descriptives
+
+
+def test_residuals_are_looked_at_by_cells_that_the_model_lets_be_alike(analysis):
+    assert "class_label:network" in analysis.kept.residuals

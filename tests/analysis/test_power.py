@@ -133,6 +133,27 @@ def test_the_command_plans_from_a_study_that_was_run(tmp_path):
     assert "condition" in done.output
 
 
+def test_one_network_is_left_out_of_the_model_whatever_its_name():
+    one = Plan({"control": 0.0, "maco": 0.5}, {"unconditional": 0.3}, classes=4)
+    assert one.formula == "correct ~ condition + (1 | participant) + (1 | class_label)"
+    found = power(one, [8], np.random.default_rng(0), simulations=3)
+    assert list(found["test"]) == ["condition", "maco - control"]
+    two = replace(one, networks={"unconditional": 1.0, "other": 0.0}, formula="")
+    chance = power(
+        replace(two, conditions={"a": 0.0, "b": 0.0}),
+        [40],
+        np.random.default_rng(0),
+        simulations=20,
+    )
+    assert row(chance, 1, "condition")["power"] < 0.3  # network's effect is none of condition's
+
+
+def test_a_test_of_several_terms_is_named_by_them():
+    plan = replace(SMALL, classes=4, formula=SMALL.formula.replace("condition + ", "condition * "))
+    found = power(plan, [8], np.random.default_rng(0), simulations=2)
+    assert found["test"].iloc[0] == "condition + condition:network"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -141,12 +162,16 @@ def test_the_command_plans_from_a_study_that_was_run(tmp_path):
         (["--participants", "3"], "participants = 3"),
         (["--class-sd", "-1"], "class_sd = -1"),
         (["--alpha", "5"], "alpha = 5"),
+        (["--scale", "nan"], "scales = [nan]"),
+        (["--condition", "a=nan", "--condition", "b=0"], "a = nan"),
+        (["--jobs", "0"], "0 is not in the range"),
+        (["--formula", "correct ~ network + (1 | participant)"], "no effect of condition"),
         (["--export", "nowhere"], "nowhere"),
         (["--bundle", "nowhere"], "nowhere"),
         (["--formula", "correct ~ conditoin + (1 | participant)"], "conditoin"),
     ],
 )
 def test_what_cannot_be_planned_is_said_in_a_line(arguments, told):
-    done = CliRunner().invoke(main, [*arguments, "--simulations", "1", "--jobs", "1"])
+    done = CliRunner().invoke(main, ["--simulations", "1", "--jobs", "1", *arguments])
     assert done.exit_code != 0
     assert told in done.output and "Traceback" not in done.output

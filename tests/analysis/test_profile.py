@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.linalg import null_space
+from scipy.optimize import minimize
 from scipy.stats import chi2
 
 from analysis import mixed_logit
-from analysis.fit import fit_design
+from analysis.fit import Fitting, fit_design
 from analysis.profile import profile_conf_int
 
 # confint(glmer(cbind(incidence, size - incidence) ~ period + (1 | herd))), lme4 1.1-31
@@ -57,6 +59,35 @@ def test_a_variance_of_nothing_starts_at_zero(study):
     results = mixed_logit("correct ~ network + (1 | participant) + (1 | dummy)", table)
     low, high = profile_conf_int(results, ["Intercept | dummy"]).iloc[0]
     assert low == 0 and 0 < high < 0.5
+
+
+def test_other_variances_may_grow_along_a_profile(simulated):
+    """Of a fit whose variances are 0, where the search must not stay at 0."""
+    table = simulated(11, participants=16, items=4)
+    results = mixed_logit("correct ~ condition + (1 | participant) + (1 | item)", table)
+    name = "condition[T.maco]"
+    for level in (0.95, 0.99):
+        high = profile_conf_int(results, [name], level=level).loc[name, "high"]
+        assert _rise(results, name, high) == pytest.approx(chi2.ppf(level, 1), abs=1e-3)
+
+
+def _rise(results, name: str, value: float) -> float:
+    """Twice the log-likelihood lost with an effect fixed at a value, from several starts."""
+    fitting = Fitting(results.design, 1)
+    place = list(results.params.index).index(name)
+    row = np.concatenate([np.zeros(fitting.split), fitting.to_beta[place]])
+    free = null_space(row[None, :])
+    centre = results.fit.minimum.point
+    centre = centre + row * (value - row @ centre) / (row @ row)
+
+    def objective(z):
+        deviance, gradient = fitting.objective(centre + free @ z)
+        return deviance, free.T @ gradient
+
+    rng = np.random.default_rng(0)
+    starts = (free.T @ rng.normal(0, 0.5, len(centre)) for _ in range(8))
+    least = min(minimize(objective, start, jac=True, method="BFGS").fun for start in starts)
+    return least - results.fit.minimum.value
 
 
 def test_separated_data_have_an_open_end(simulated):

@@ -72,3 +72,20 @@ def test_other_parameters_can_be_drawn_from(results):
     beta = np.zeros_like(results.fit.beta)
     drawn = draw_outcomes(results.design, beta, nothing, np.random.default_rng(0))
     assert drawn.mean() == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(results.nobs))
+
+
+def test_refits_of_a_singular_fit_find_variances_again(study):
+    """At a variance of 0 the gradient is 0 whatever the data: a search must not begin there."""
+    rng = np.random.default_rng(4)
+    table = study.assign(idle=rng.integers(0, 24, len(study)).astype(str))
+    fitted = mixed_logit("correct ~ network + (1 | participant) + (1 | idle)", table)
+    place = [effects.label for effects in fitted.design.random].index("idle")
+    assert fitted.is_singular and abs(fitted.fit.factors[place][0, 0]) < 1e-4
+    spreads = [np.array([[0.7]]), np.array([[0.5]])]
+    refits = Refits(fitted.design, fitted.fit)
+    for _ in range(5):
+        drawn = draw_outcomes(fitted.design, fitted.fit.beta, spreads, rng)
+        alone = fit_design(fitted.design.with_outcome(drawn))
+        quick = refits.estimates(drawn)
+        assert quick.llf == pytest.approx(alone.llf, abs=1e-5)
+        assert quick.factors[place][0, 0] > 0.2

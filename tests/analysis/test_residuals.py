@@ -72,3 +72,18 @@ def test_a_column_outside_the_formula_is_refused(study):
         simulate_residuals(results, "item", np.random.default_rng(0))
     with pytest.raises(ValueError, match="simulations = 1"):
         simulate_residuals(results, "network", np.random.default_rng(0), simulations=1)
+
+
+def test_cells_show_an_effect_of_class_by_network_that_was_left_out(study):
+    rng = np.random.default_rng(5)
+    shifts = rng.normal(0, 1.2, (12, 2))
+    items, networks = study["item"].str[1:].astype(int), (study["network"] == "b").astype(int)
+    chance = 1 / (1 + np.exp(-shifts[items, networks]))
+    table = study.assign(correct=rng.binomial(1, chance))
+    results = mixed_logit("correct ~ network + (1 | participant) + (1 | item)", table)
+    by_item = simulate_residuals(results, "item", np.random.default_rng(0), simulations=300)
+    by_cell = simulate_residuals(
+        results, ["item", "network"], np.random.default_rng(0), simulations=300
+    )
+    assert len(by_cell.table) == 24
+    assert by_cell.dispersion_p < 0.05 < by_item.dispersion_p
