@@ -26,6 +26,7 @@ from analysis.figures.style import (
 )
 
 ABOVE_ONE = (1.25, 2, 5, 10, 100, 1e3, 1e4, 1e6, 1e10, 1e20, 1e40, 1e60)
+FARTHEST = 700.0  # log-odds whose odds a float can hold
 ODDS = (1, *ABOVE_ONE, *(1 / ratio for ratio in ABOVE_ONE))
 
 
@@ -46,6 +47,8 @@ def forest(contrasts: pd.DataFrame, *, level: float = 0.95, adjustment: str = ""
         for y, contrast in drawn:
             axes.hlines(y, contrast["low"], contrast["high"], color=INK, linewidth=1.4, zorder=2)
             axes.plot(contrast["estimate"], y, "o", color=INK, markersize=4.5, zorder=3)
+        if table["estimate"].isna().all():
+            axes.set_xlim(-1, 1)
         axes.set_ylim(-len(rows) + 0.5, 0.5)
         axes.set_yticks([-y for y in range(len(rows))], [_name(row) for row in rows])
         axes.tick_params(axis="y", length=0)
@@ -76,7 +79,8 @@ def _name(row: str | pd.Series[float]) -> str:
 
 def _odds_ratios(axes: Axes) -> None:
     low, high = axes.get_xlim()
-    ratios = ticks(ODDS, float(np.exp(low)), float(np.exp(high)))
+    ends = np.exp(np.clip((low, high), -FARTHEST, FARTHEST))
+    ratios = ticks(ODDS, float(ends[0]), float(ends[1]))
     above = axes.twiny()
     above.set_xlim(low, high)
     above.set_xticks(np.log(ratios), [f"{ratio:g}" for ratio in ratios])

@@ -183,7 +183,7 @@ def ticks(nice: Sequence[float], low: float, high: float) -> list[float]:
     Those nearest to 1 come first, and none is so near to another that their labels would touch.
     With fewer than two of them in sight, round numbers of the stretch.
     """
-    apart, chosen = 0.07 * np.log(high / low), list[float]()
+    apart, chosen = 0.07 * (np.log(high) - np.log(low)), list[float]()
     for value in sorted(nice, key=lambda value: abs(np.log(value))):
         if low <= value <= high and all(abs(np.log(value / one)) >= apart for one in chosen):
             chosen.append(value)

@@ -20,7 +20,7 @@ from analysis.report.sentences import (
     structures,
 )
 from analysis.report.separation import Cell, extreme_cells, pairs
-from analysis.report.summary import summary
+from analysis.report.summary import averaged, summary
 
 __all__ = ["Family", "Told", "tell"]
 
@@ -62,11 +62,13 @@ def tell(findings: Findings, without_visualizations: str | None = None) -> Told:
     both = compare(models.comparison) if all(fit.converged for fit in fits) else INCOMPARABLE
     found = [both, *omnibus(findings.terms)]
     for factor in models.factors:
-        found.append(means(findings.means[f"{factor}_probability"], factor, cells))
+        over = averaged(models, factor)
+        found.append(means(findings.means[f"{factor}_probability"], factor, cells, over))
     if without_visualizations is not None and "condition" in models.factors:
         for _, mean in findings.means["condition_log_odds"].iterrows():
             if mean["condition"] == without_visualizations:
-                found.append(control(mean, without_visualizations, cells))
+                over = averaged(models, "condition")
+                found.append(control(mean, without_visualizations, cells, over))
     found.append(singular(models.chosen))
     cautions = structures(findings.structures, models.factors)
     families = list(_families(findings, cells))

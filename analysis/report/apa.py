@@ -64,9 +64,9 @@ def said_p(p: float) -> str:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """A share as a percentage: "58.4 %"."""
+    """A share as a percentage: "58.4%"."""
     text = number(100 * value, digits)
-    return text if text == DASH else f"{text} %"
+    return text if text == DASH else f"{text}%"
 
 
 def ratio(value: float) -> str:

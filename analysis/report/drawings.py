@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from analysis import figures
 from analysis.findings import Analysis, Findings
 from analysis.mixed_logit import MixedLogitResults
-from analysis.report.apa import count, listed, number, percent, word
+from analysis.report.apa import count, listed, number, percent, term, word
+from analysis.report.separation import usable
 
-__all__ = ["Drawing", "drawings", "flat_groups"]
+__all__ = ["Drawing", "drawings", "filed", "flat_groups"]
 
 FEW = 8  # levels; the residuals of fewer show no distribution
 FLAT = 1e-6  # log-odds; random effects that are all smaller have no variance
@@ -102,7 +103,7 @@ def _forests(kept: Findings) -> Iterator[Drawing]:
     factors = kept.models.factors
     if not factors:
         return
-    table = pd.concat([kept.contrasts[name].assign(family=word(name)) for name in factors])
+    table = pd.concat([usable(kept, name).assign(family=word(name)) for name in factors])
     yield Drawing(
         "contrasts",
         "Differences between conditions and between networks, Tukey-adjusted.",
@@ -110,7 +111,7 @@ def _forests(kept: Findings) -> Iterator[Drawing]:
         lambda: figures.forest(table, adjustment="Tukey"),
     )
     if kept.models.has_interaction:
-        by = kept.contrasts["condition_by_network"]
+        by = usable(kept, "condition", "network")
         split = by.assign(family=by["network"].map(word))
         yield Drawing(
             "contrasts_by_network",
@@ -125,10 +126,10 @@ def _residuals(kept: Findings) -> Iterator[Drawing]:
         if len(found.table) < FEW:
             continue
         yield Drawing(
-            f"residuals_{group}",
-            f"Scaled residuals by {word(group)}: on the diagonal and on the dashed lines if the "
+            f"residuals_{filed(group)}",
+            f"Scaled residuals by {term(group)}: on the diagonal and on the dashed lines if the "
             "model holds.",
-            f"Scaled residuals of {count(len(found.table))} levels of {word(group)}; their tests "
+            f"Scaled residuals of {count(len(found.table))} levels of {term(group)}; their tests "
             "are in the table of residual checks.",
             lambda table=found.table: figures.residuals(table),  # type: ignore[misc]
         )
@@ -143,12 +144,17 @@ def _caterpillars(kept: Findings) -> Iterator[Drawing]:
         ordered = table.sort_values("mode", kind="stable")
         lowest, highest = ordered.iloc[0], ordered.iloc[-1]
         yield Drawing(
-            f"random_effects_{label.replace(':', '_by_')}",
-            f"How far each {word(label)} lies from the mean, with 95 % intervals.",
+            f"random_effects_{filed(label)}",
+            f"How far each {word(label)} lies from the mean, with 95% intervals.",
             f"From {word(lowest['level'])} ({number(lowest['mode'])}) to {word(highest['level'])} "
             f"({number(highest['mode'])}) in log-odds.",
             lambda table=table, label=label: figures.caterpillar(table, word(label)),  # type: ignore[misc]
         )
+
+
+def filed(group: str) -> str:
+    """A grouping factor in the name of a file: "class_label_by_network"."""
+    return group.replace(":", "_by_")
 
 
 def flat_groups(fit: MixedLogitResults) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.figures import save
 from analysis.findings import Analysis
-from analysis.report.drawings import drawings
+from analysis.report.drawings import drawings, filed
 from analysis.report.page import page
 from analysis.report.provenance import Provenance
 from analysis.report.results import dump_results
@@ -86,7 +86,7 @@ def tables(analysis: Analysis) -> Mapping[str, pd.DataFrame]:
         "random_structures": kept.structures.reset_index(),
         **{f"means_{name}": table for name, table in kept.means.items()},
         **{f"contrasts_{name}": table for name, table in kept.contrasts.items()},
-        **{f"residuals_{name}": found.table for name, found in kept.residuals.items()},
+        **{f"residuals_{filed(name)}": found.table for name, found in kept.residuals.items()},
     }
     if everyone is not None:
         found |= {f"everyone_contrasts_{k}": table for k, table in everyone.contrasts.items()}

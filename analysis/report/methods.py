@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from analysis.findings import Analysis, Findings
 from analysis.report.account import Told
 from analysis.report.apa import count, listed, share, word
+from analysis.report.people import kind_caution, people_of
 from analysis.report.provenance import TOOLKIT, Provenance, software
+from analysis.report.rules import are_of_study, rule_caution, rule_in_words
 from analysis.responses import Export
-from stimuli.exclusion_rules import Rule
 
-__all__ = ["answered", "cautions", "deviations", "methods", "question", "rule_in_words", "subtitle"]
+__all__ = ["answered", "cautions", "deviations", "methods", "question", "subtitle"]
 
 PAPER: dict[str, tuple[str, ...]] = {
     "condition": ("Olah", "MACO with mask", "MACO without mask", "control"),
@@ -30,18 +31,19 @@ def question(analysis: Analysis) -> str:
     about = f" The networks were {listed(networks)}." if len(networks) > 1 else ""
     return (
         "Do visualizations of what a network likes help people to tell which of two occluded "
-        f"photographs it favors? Of {count(arrived)} participants who arrived, {count(left)} are "
-        f"analysed, with {count(len(kept.trials))} main trials, in the conditions "
-        f"{listed(conditions)}.{about}"
+        f"photographs it favors? Of {count(arrived)} {people_of(export)} who arrived, "
+        f"{count(left)} are analysed, with {count(len(kept.trials))} main trials, in the "
+        f"conditions {listed(conditions)}.{about}"
     )
 
 
 def subtitle(export: Export) -> str:
-    """The study's name and when it was exported, to stand under its title."""
+    """The study's name, whose data they are if not the study's, and when it was exported."""
     codebook = export.codebook or {}
     name = f"Study {export.study}" if codebook.get("title") else "Report"
-    when = codebook.get("exported_at")
-    return f"{name} · exported {_moment(str(when))}" if when else name
+    who, when = people_of(export), codebook.get("exported_at")
+    told = [name] if who == "participants" else [name, who]
+    return " · ".join([*told, f"exported {_moment(str(when))}"] if when else told)
 
 
 def _moment(text: str) -> str:
@@ -57,25 +59,19 @@ def _moment(text: str) -> str:
 def cautions(analysis: Analysis, provenance: Provenance, told: Told) -> list[str]:
     """What a reader should know before citing a number, most serious first."""
     kept, everyone = analysis.kept, analysis.everyone
-    found = [*_refusals(analysis, told), *provenance.notes, *map(_sentence, analysis.remarks)]
-    kind = (analysis.export.codebook or {}).get("participants", "real")
-    if kind != "real":
-        found.append(f"These are {kind} participants, not those of the study.")
-    if not analysis.preregistered:
-        found.append(
-            "The export names no preregistered exclusions; the rules used are this program's "
-            "defaults or were given to it."
-        )
+    found = [kind_caution(analysis.export), *_refusals(analysis, told), *provenance.notes]
+    found += [*map(_sentence, analysis.remarks), rule_caution(analysis)]
     if everyone is None and analysis.exclusions.dropped:
         found.append(analysis.everyone_note)
     found += told.cautions
     found += [one for one in kept.models.chosen.warnings if one not in answered(kept)]
-    return list(dict.fromkeys(f"{one[0].upper()}{one[1:]}" for one in found))
+    return list(dict.fromkeys(f"{one[0].upper()}{one[1:]}" for one in found if one))
 
 
 def answered(kept: Findings) -> list[str]:
     """The warnings that ask for a larger random part, which the report has compared itself."""
-    terms = [term for term in kept.structures.index if term]
+    compared = kept.structures[kept.structures["converged"].astype(bool)]
+    terms = [term for term in compared.index if term]
     return [one for one in kept.models.chosen.warnings if any(term in one for term in terms)]
 
 
@@ -95,11 +91,16 @@ def methods(analysis: Analysis, provenance: Provenance) -> list[str]:
     """The paragraphs on exclusions and statistics, with exact model and versions."""
     found, models = analysis.exclusions, analysis.kept.models
     rules = [rule_in_words(rule) for rule in found.rules]
-    when = "preregistered" if analysis.preregistered else "not preregistered"
-    fate = f"{count(len(found.dropped))} of {count(len(found.everyone.participants))} participants"
+    fixed = "fixed with the study, before anyone took part"
+    when = fixed if are_of_study(analysis) else "not fixed with the study"
+    who, everyone = people_of(analysis.export), len(found.everyone.participants)
+    fate = f"{count(len(found.dropped))} of {count(everyone)} {who}"
     excluded = f"Exclusion rules ({when}): {' '.join(rules) or 'none.'} Excluded: {fate}."
     if analysis.everyone is not None:
-        excluded += " All results are also given without exclusions."
+        excluded += (
+            " Contrasts are also reported without exclusions; all results without them are in "
+            "results.json, under everyone."
+        )
     groups = listed([word(group) for group in models.groups])
     fitted = (
         "Whether the favored query was chosen was modelled by mixed-effects logistic regression, "
@@ -121,7 +122,7 @@ def _tests(analysis: Analysis, provenance: Provenance) -> str:
         "Terms were tested by type II likelihood-ratio tests. Marginal means are those of a "
         f"typical participant (random effects of 0){_averaged(models.factors)}. All pairwise "
         f"differences of {listed([f'{word(name)}s' for name in models.factors])} were tested by "
-        "Wald z, with p-values and simultaneous 95 % intervals adjusted after Tukey."
+        "Wald z, with p-values and simultaneous 95% intervals adjusted after Tukey."
     )
     if provenance.draws:
         found.append(
@@ -148,19 +149,6 @@ def _software(provenance: Provenance) -> str:
         f"Computed with {TOOLKIT} {versions[TOOLKIT]} ({', '.join(others)}); seed "
         f"{provenance.seed}."
     )
-
-
-def rule_in_words(rule: Rule) -> str:
-    """A rule's name, its meaning, and the values of its options."""
-    meaning = (type(rule).__doc__ or "").strip().splitlines()[0].rstrip(".")
-    options = [f"{name} = {_option(value)}" for name, value in rule.model_dump().items()]
-    return f"{meaning} ({', '.join([f'rule {rule.name}', *options])})."
-
-
-def _option(value: float | None) -> str:
-    if value is None:
-        return "none"
-    return share(value) if 0 < value < 1 else f"{value:g}"
 
 
 def deviations(analysis: Analysis) -> list[str]:

@@ -59,8 +59,8 @@ def fixed(findings: Findings) -> Sheet:
         of("se", "SE"),
         of("z", "z"),
         of("p", "p", p_value),
-        ends(heading="95 % CI, Wald"),
-        ends(low="profile_low", high="profile_high", heading="95 % CI, profile"),
+        ends(heading="95% CI, Wald"),
+        ends(low="profile_low", high="profile_high", heading="95% CI, profile"),
     ]
     return sheet(table, "Fixed effects of the model, against its first levels.", columns)
 
@@ -88,7 +88,7 @@ def spread(findings: Findings) -> Sheet:
         of("group", "Random intercepts of", str),
         of("levels", "Levels", count),
         of("sd", "SD"),
-        ends(heading="95 % CI, profile"),
+        ends(heading="95% CI, profile"),
         of("icc", "ICC", share),
     ]
     return sheet(pd.DataFrame(rows), "Random effects of the model, log-odds.", columns)
@@ -123,11 +123,12 @@ def means(findings: Findings, factors: Sequence[str]) -> Sheet:
 
 def contrasts(table: pd.DataFrame, caption: str, by: str | None = None) -> Sheet:
     """Tukey contrasts with odds ratios."""
-    odds = table.assign(
-        odds_ratio=np.exp(table["estimate"]),
-        or_low=np.exp(table["low"]),
-        or_high=np.exp(table["high"]),
-    )
+    with np.errstate(over="ignore"):  # of separated data an end is infinite
+        odds = table.assign(
+            odds_ratio=np.exp(table["estimate"]),
+            or_low=np.exp(table["low"]),
+            or_high=np.exp(table["high"]),
+        )
     columns = [
         *([of(by, word(by).capitalize(), word)] if by else []),
         of("contrast", "Contrast", difference),
@@ -137,7 +138,7 @@ def contrasts(table: pd.DataFrame, caption: str, by: str | None = None) -> Sheet
         of("p", "p", p_value),
         ends(),
         of("odds_ratio", "OR", ratio),
-        ends(ratio, "or_low", "or_high", "95 % CI of OR"),
+        ends(ratio, "or_low", "or_high", "95% CI of OR"),
     ]
     return sheet(odds, caption, columns, 2 if by else 1)
 
@@ -157,6 +158,7 @@ def structures(findings: Findings) -> Sheet:
         of("chisq", "χ²"),
         of("p", "p", p_value),
         of("singular", "Singular", lambda found: "yes" if found else "no"),
+        of("converged", "Converged", lambda found: "yes" if found else "no"),
         *(
             of(name, f"χ², {term(name.removesuffix(WALD))}")
             for name in map(str, table)
@@ -185,7 +187,7 @@ def both(kept: Findings, everyone: Findings, factor: str) -> Sheet:
 def _short(suffix: str, who: str) -> list[Column]:
     return [
         Column(
-            f"β [95 % CI], {who}",
+            f"β [95% CI], {who}",
             lambda row: (
                 f"{number(row[f'estimate{suffix}'])} "
                 f"{interval(row[f'low{suffix}'], row[f'high{suffix}'])}"
@@ -198,7 +200,7 @@ def _short(suffix: str, who: str) -> list[Column]:
 def residuals(found: Mapping[str, Residuals]) -> Sheet:
     """Tests of the scaled residuals."""
     rows = [
-        {"group": word(group), "levels": len(one.table), "uniformity": one.uniformity_p}
+        {"group": term(group), "levels": len(one.table), "uniformity": one.uniformity_p}
         | {"dispersion": one.dispersion, "dispersion_p": one.dispersion_p}
         | {"outliers": one.outliers, "outliers_p": one.outliers_p}
         for group, one in found.items()
@@ -212,7 +214,11 @@ def residuals(found: Mapping[str, Residuals]) -> Sheet:
         of("outliers", "Outliers", count),
         of("outliers_p", "p", p_value),
     ]
-    return sheet(pd.DataFrame(rows), "Checks of the residuals, by simulation.", columns)
+    return sheet(
+        pd.DataFrame(rows),
+        "Checks of the residuals, by simulation; a large p is no support.",
+        columns,
+    )
 
 
 def bootstrap(found: Mapping[str, BootstrapTest]) -> Sheet:

@@ -18,8 +18,10 @@ from analysis.report import data_sheets, methods, model_sheets, panels
 from analysis.report.account import tell
 from analysis.report.apa import TIMES, listed, word
 from analysis.report.citation import works
-from analysis.report.drawings import Drawing, flat_groups
+from analysis.report.drawings import Drawing, filed, flat_groups
+from analysis.report.people import people_of
 from analysis.report.provenance import Provenance
+from analysis.report.rules import rule_in_words, rule_origin
 from analysis.report.sheets import Sheet
 from stimuli.schema import Study
 
@@ -47,7 +49,7 @@ TITLES = {
 SCALE = 1.22  # of a figure on the page, so that its letters are as large as the table's
 QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"
 SYMBOLS = re.compile(r"\b(p|z|n|SE|SD|df)\b(?=\u00a0(?:=|&lt;|&gt;|≥))")
-GLUE = re.compile(rf" (?==|&lt;|&gt;|≥|%|{TIMES})|(?<=[=≥]) |(?<=&lt;) |(?<=&gt;) |(?<={TIMES}) ")
+GLUE = re.compile(rf" (?==|&lt;|&gt;|≥|{TIMES})|(?<=[=≥]) |(?<=&lt;) |(?<=&gt;) |(?<={TIMES}) ")
 FORMULA = re.compile(r"correct ~ [^,]*\)|\([^()]*\|[^()]*\)")
 
 
@@ -73,7 +75,7 @@ def page(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"tied": tied, "heading": _heading}
+    environment.filters |= {"tied": tied, "filed": filed, "heading": _heading}
     style = Markup((HERE / "page.css").read_text(encoding="utf-8"))
     shown = {name: _picture(*drawn) for name, drawn in pictures.items()}
     layout = environment.get_template("page.html")
@@ -118,7 +120,9 @@ def _content(analysis: Analysis, provenance: Provenance) -> dict[str, Any]:
         "told": told,
         "cautions": methods.cautions(analysis, provenance, told),
         "analysis": analysis,
-        "rules": [methods.rule_in_words(rule) for rule in analysis.exclusions.rules],
+        "people": people_of(export),
+        "rule_origin": rule_origin(analysis),
+        "rules": [rule_in_words(rule) for rule in analysis.exclusions.rules],
         "excluded": data_sheets.excluded(analysis.exclusions.table),
         "described": _described(kept),
         "by_class": _by_class(kept),

@@ -14,7 +14,9 @@ import pandas as pd
 from analysis.findings import Analysis, Findings
 from analysis.mixed_logit import MixedLogitResults
 from analysis.omnibus import LikelihoodRatio
+from analysis.report.people import kind_of
 from analysis.report.provenance import Provenance, software
+from analysis.report.rules import are_of_study
 from analysis.residuals import Residuals
 from stimuli.exclusion_rules import tabulate_rules
 
@@ -36,7 +38,7 @@ def results(analysis: Analysis, provenance: Provenance) -> dict[str, Any]:
         "seed": provenance.seed,
         "bootstrap_draws": provenance.draws,
         "exclusions": {
-            "preregistered": analysis.preregistered,
+            "preregistered": are_of_study(analysis),
             "rules": tabulate_rules(analysis.exclusions.rules),
             "table": analysis.exclusions.table,
             "flow": analysis.exclusions.flow,
@@ -55,7 +57,7 @@ def _export(analysis: Analysis, provenance: Provenance) -> dict[str, Any]:
     return {
         "study": export.study,
         **told,
-        "kind": codebook.get("participants"),
+        "kind": kind_of(analysis.export),
         "participants": len(export.participants),
         "trials": len(export.trials),
         "main_trials": len(export.main),

@@ -59,11 +59,26 @@ def compare(test: LikelihoodRatio | None) -> str:
 
 
 def omnibus(terms: pd.DataFrame) -> list[str]:
-    """A sentence for each term: `terms` is indexed by term and has chisq, df, p."""
-    return [_term(str(name), row) for name, row in terms.iterrows()]
+    """A sentence for each term, an interaction first: `terms` has chisq, df, p by term.
+
+    Of a factor in an interaction only its effect on average is told (type II).
+    """
+    rows = sorted(
+        ((str(name), row) for name, row in terms.iterrows()), key=lambda one: -_order(one[0])
+    )
+    joined = [name.split(":") for name, _ in rows if _order(name)]
+    averaged = {
+        name: [other for names in joined if name in names for other in names if other != name]
+        for name, _ in rows
+    }
+    return [_term(name, row, averaged[name]) for name, row in rows]
 
 
-def _term(name: str, row: pd.Series[float]) -> str:
+def _order(term: str) -> int:
+    return term.count(":")
+
+
+def _term(name: str, row: pd.Series[float], averaged: Sequence[str]) -> str:
     first, *others = map(word, name.split(":"))
     if np.isnan(row["p"]):
         return f"The term {term(name)} could not be tested."
@@ -72,30 +87,40 @@ def _term(name: str, row: pd.Series[float]) -> str:
         claim = f"the effect of {first} depended on the {listed(others)}"
     else:
         claim = f"{first} predicted whether the favored query was chosen"
-    if row["p"] < ALPHA:
-        return f"{claim[0].upper()}{claim[1:]}, {told}."
-    return f"There was no clear evidence that {claim}, {told}."
+    if row["p"] >= ALPHA:
+        claim = f"there was no clear evidence that {claim}"
+    if averaged:
+        claim = f"on average over the {_plural(averaged)}, {claim}"
+    return f"{claim[0].upper()}{claim[1:]}, {told}."
 
 
-def means(table: pd.DataFrame, factor: str, cells: Sequence[Cell] = ()) -> str:
+def means(
+    table: pd.DataFrame, factor: str, cells: Sequence[Cell] = (), over: Sequence[str] = ()
+) -> str:
     """Percent correct of a typical participant at each level: probability, low, high.
 
     cells: of `extreme_cells`; a mean that they enter has no finite log-odds and is left out.
+    over: the factors that its effect depends on, said to be averaged over.
     """
     known = [
         f"{percent(row['probability'])} {PLACE.get(factor, 'at ')}{word(row[factor])} "
-        f"(95 % CI {_percents(row['low'], row['high'])})"
+        f"(95% CI {_percents(row['low'], row['high'])})"
         for _, row in table.iterrows()
         if np.isfinite(row[["probability", "low", "high"]].astype(float)).all()
         and not any(cell.get(factor, row[factor]) == row[factor] for cell in cells)
     ]
     if not known:
         return ""
-    return f"The model's mean for a typical participant was {listed(known)}."
+    return f"The model's mean for a typical participant{_over(over)} was {listed(known)}."
 
 
-def control(mean: pd.Series[float], name: str, cells: Sequence[Cell] = ()) -> str:
-    """Whether people without visualizations were above chance: log_odds, se, low, high."""
+def control(
+    mean: pd.Series[float], name: str, cells: Sequence[Cell] = (), over: Sequence[str] = ()
+) -> str:
+    """Whether people without visualizations were above chance: log_odds, se, low, high.
+
+    cells, over: as in `means`.
+    """
     log_odds, se, low, high = (float(mean[key]) for key in ("log_odds", "se", "low", "high"))
     extreme = any(cell.get("condition", name) == name for cell in cells)
     if extreme or not np.isfinite([log_odds, se, low, high]).all():
@@ -103,16 +128,16 @@ def control(mean: pd.Series[float], name: str, cells: Sequence[Cell] = ()) -> st
     z = log_odds / se
     p = float(2 * norm.sf(abs(z)))
     statistic = (
-        f"{percent(expit(log_odds))}, 95 % CI {_percents(expit(low), expit(high))}, "
+        f"{percent(expit(log_odds))}, 95% CI {_percents(expit(low), expit(high))}, "
         f"z = {number(z)}, {said_p(p)}"
     )
+    told = (
+        f"he model's probability of a correct choice for a typical participant in {word(name)}, "
+        f"without visualizations{_over(over) or ','}"
+    )
     if p >= ALPHA:
-        return (
-            f"Whether accuracy in {word(name)}, without visualizations, differed from chance is "
-            f"open: {statistic}."
-        )
-    side = "above" if z > 0 else "below"
-    return f"Accuracy in {word(name)}, without visualizations, was {side} chance: {statistic}."
+        return f"Whether t{told} differed from chance is open: {statistic}."
+    return f"T{told} was {'above' if z > 0 else 'below'} chance: {statistic}."
 
 
 def contrast(
@@ -141,7 +166,7 @@ def contrast(
         f"β = {number(sign * row['estimate'])}, SE = {number(row['se'])}, "
         f"z = {number(sign * row['z'])}, {said_p(row['p'])}, "
         f"OR = {ratio(np.exp(sign * row['estimate']))}, "
-        f"95 % CI {interval(np.exp(ends[0]), np.exp(ends[1]), ratio)}"
+        f"95% CI {interval(np.exp(ends[0]), np.exp(ends[1]), ratio)}"
     )
     if row["p"] < ALPHA:
         return (
@@ -171,9 +196,11 @@ def singular(results: MixedLogitResults) -> str:
 def structures(table: pd.DataFrame, factors: Sequence[str]) -> list[str]:
     """Which larger random parts fit better, and what they do to the factors' tests.
 
-    table: of `StudyModels.structures`, the chosen model first.
+    table: of `StudyModels.structures`, the chosen model first. Of a fit that did not converge
+    nothing is said.
     """
     chosen, larger = table.iloc[0], table.iloc[1:]
+    larger = larger[larger["converged"].astype(bool)]
     found = []
     for added, row in larger[larger["p"] < ALPHA].iterrows():
         df = row["parameters"] - chosen["parameters"]
@@ -189,6 +216,14 @@ def structures(table: pd.DataFrame, factors: Sequence[str]) -> list[str]:
             f"{said_p(row['p'])}{told}. Report the tests with and without it."
         )
     return found
+
+
+def _over(factors: Sequence[str]) -> str:
+    return f", averaged over {_plural(factors)}," if factors else ""
+
+
+def _plural(factors: Sequence[str]) -> str:
+    return listed([f"{word(name)}s" for name in factors])
 
 
 def _percents(low: float, high: float) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.findings import Findings
 from analysis.models import StudyModels
 
-__all__ = ["Cell", "extreme_cells", "pairs", "why_not_estimated"]
+__all__ = ["Cell", "extreme_cells", "pairs", "usable", "why_not_estimated"]
 
 Cell = Mapping[str, str]
 LARGE = 10.0  # log-odds that no difference reaches in data with an estimate
@@ -61,3 +62,21 @@ def why_not_estimated(
 def pairs(levels: Sequence[str]) -> dict[str, tuple[str, str]]:
     """The names of all contrasts of some levels -> the two levels: "a - b" -> ("a", "b")."""
     return {f"{a} - {b}": (a, b) for a in levels for b in levels if a != b}
+
+
+def usable(findings: Findings, factor: str, by: str = "") -> pd.DataFrame:
+    """The contrasts of a factor, in each level of `by`; NaN where one has no size to tell."""
+    table = findings.contrasts[f"{factor}_by_{by}" if by else factor].copy()
+    cells = extreme_cells(findings.models)
+    names = pairs([str(level) for level in findings.models.trials[factor].unique()])
+    lost = [
+        bool(
+            why_not_estimated(
+                row, factor, names[row["contrast"]], cells, {by: row[by]} if by else {}
+            )
+        )
+        for _, row in table.iterrows()
+    ]
+    numbers = table.select_dtypes("number").columns
+    table.loc[lost, numbers] = np.nan
+    return table

@@ -12,7 +12,7 @@ from analysis.report.apa import interval, number
 
 Row = Any  # a row of a table, by column name
 Form = Callable[[Any], str]
-CI = "95 % CI"
+CI = "95% CI"
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Findings
+from analysis.models import StudyModels
 from analysis.report.apa import interval, listed, ratio, said_p, word
 from analysis.report.sentences import ALPHA, PLACE, means, omnibus
 from analysis.report.separation import Cell, pairs, why_not_estimated
 
-__all__ = ["summary"]
+__all__ = ["averaged", "summary"]
 
 Difference = tuple[str, tuple[str, str], "pd.Series[float]"]
 
@@ -22,12 +23,19 @@ def summary(findings: Findings, cells: Sequence[Cell] = ()) -> list[str]:
 
     A contrast is told as higher only if its adjusted p is below .05. cells: of `extreme_cells`.
     """
-    factors = findings.models.factors
+    models = findings.models
+    factors = models.factors
     found = [_joined(omnibus(findings.terms))]
     if factors:
-        found.append(means(findings.means[f"{factors[0]}_probability"], factors[0], cells))
-    over = "Averaged over the other factor, t" if findings.models.has_interaction else "T"
-    return [one for one in [*found, *_contrasts(findings, cells, over)] if one]
+        table, over = findings.means[f"{factors[0]}_probability"], averaged(models, factors[0])
+        found.append(means(table, factors[0], cells, over))
+    start = "Averaged over the other factor, t" if models.has_interaction else "T"
+    return [one for one in [*found, *_contrasts(findings, cells, start)] if one]
+
+
+def averaged(models: StudyModels, factor: str) -> list[str]:
+    """The factors on which the effect of another depends, so that its means are averages."""
+    return [name for name in models.factors if name != factor] if models.has_interaction else []
 
 
 def _contrasts(findings: Findings, cells: Sequence[Cell], start: str) -> Iterator[str]:
@@ -68,7 +76,7 @@ def _higher(factor: str, pair: tuple[str, str], row: pd.Series[float]) -> str:
     ends = sorted((sign * row["low"], sign * row["high"]))
     return (
         f"{place}{first} than {place}{second} (OR = {ratio(np.exp(sign * row['estimate']))}, "
-        f"95 % CI {interval(np.exp(ends[0]), np.exp(ends[1]), ratio)}, adjusted {said_p(row['p'])})"
+        f"95% CI {interval(np.exp(ends[0]), np.exp(ends[1]), ratio)}, adjusted {said_p(row['p'])})"
     )
 
 

@@ -57,6 +57,30 @@ def test_an_export_becomes_a_report_and_a_screen_of_results(export, tmp_path):
     assert len(shown) < 30
 
 
+def test_the_screen_says_that_participants_are_machines(tmp_path):
+    folder = make_export(tmp_path / "export", participants=6)
+    codebook = json.loads((folder / "codebook.json").read_text(encoding="utf-8"))
+    codebook["participants"] = "machine"
+    (folder / "codebook.json").write_text(json.dumps(codebook), encoding="utf-8")
+    result = run(folder, "--out", tmp_path / "report")
+    assert result.exit_code == 0, result.output
+    assert "These are machine participants, not people" in result.stdout
+    assert "6 machine participants, 144 main trials" in result.stdout
+
+
+def test_bots_in_place_of_browsers_are_machines(tmp_path):
+    def call_bots(trials, people):
+        for row in people:
+            row["browser"] = "Bot 1"
+
+    folder = make_export(tmp_path / "export", call_bots, participants=6)
+    result = run(folder, "--out", tmp_path / "report")
+    assert "6 machine participants, 144 main trials" in result.stdout
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    box = page.split('id="cautions"')[1]
+    assert "These are machine participants" in box.split("<li>")[1]
+
+
 def test_the_same_command_gives_the_same_bytes_and_replaces_its_own_report(export, tmp_path):
     for name in ("first", "second", "second"):
         assert run(export, "--out", tmp_path / name, "--seed", 3).exit_code == 0

@@ -95,8 +95,8 @@ def test_below_each_query_is_how_many_chose_it(study, bundle):
         [panel.choices[side].told.replace("\N{NO-BREAK SPACE}", " ") for panel in panels]
         for side in (trial.favored, 1 - trial.favored)
     ]
-    assert told[0] == ["75 % (3 of 4)", "not answered", "67 % (2 of 3)"]
-    assert told[1] == ["25 % (1 of 4)", "not answered", "33 % (1 of 3)"]
+    assert told[0] == ["75% (3 of 4)", "not answered", "67% (2 of 3)"]
+    assert told[1] == ["25% (1 of 4)", "not answered", "33% (1 of 3)"]
     for panel in panels:
         assert [choice.is_favored for choice in panel.choices].index(True) == trial.favored
 
@@ -150,7 +150,7 @@ def test_units_are_ranked_by_their_answers_with_references_alone(study, bundle):
     assert (worst.blind.correct, worst.blind.given) == (5, 5)
     shown = units(table, study, bundle)
     told = " ".join(shown.worst[0].lines).replace("\N{NO-BREAK SPACE}", " ")
-    assert told == "with references: 45 % (9 of 20) without: 100 % (5 of 5)"
+    assert told == "with references: 45% (9 of 20) without: 100% (5 of 5)"
     assert shown.best[0].references[0].words.startswith("Reference 1 of 4: olah of")
     assert "those of olah, the condition with the highest observed share" in shown.rule
 

@@ -7,19 +7,27 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from exports import make_export
+from matplotlib.figure import Figure
 from pictured import make_bundle_and_export
 
+from analysis.exclusions import BelowChance, Incomplete, OneSided, exclude
+from analysis.figures import forest
 from analysis.findings import Analysis, analyse
 from analysis.layouts import read_tidy
 from analysis.report import Provenance, check_out, read_bundle, results, write_report
+from analysis.report.account import Told
 from analysis.report.citation import works
-from analysis.report.methods import subtitle
+from analysis.report.drawings import drawings
+from analysis.report.folder import tables
+from analysis.report.methods import answered, cautions, methods, question, subtitle
 from analysis.report.results import dump_results
+from analysis.report.rules import rule_origin
 from analysis.responses import read_export
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +118,7 @@ def test_who_was_left_out_and_why_is_in_the_numbers_and_on_the_page(found, page)
     assert told["rules"]["below_chance"] == {"alpha": 0.05, "chance": 0.5}
     assert told["preregistered"] is False
     assert "0 of 24 correct, below chance" in page
-    assert "names no preregistered exclusions" in page
+    assert "The export names no rules of exclusion; the rules are this program" in page
 
 
 def test_the_page_has_its_parts_in_order(page):
@@ -184,6 +192,133 @@ def test_all_sentences_can_be_unfolded(page):
 )
 def test_under_the_title_stand_the_name_and_the_time_of_the_export(analysis, codebook, told):
     assert subtitle(replace(analysis.export, codebook=codebook)) == told
+
+
+BOTS = "Machine participants: {} of 12 are programs, not people."
+
+
+@pytest.mark.parametrize(
+    ("codebook", "remarks", "who"),
+    [
+        ({"participants": "machine"}, (), "machine participants"),
+        ({"participants": "pilot"}, (), "pilot participants"),
+        ({"participants": "real"}, (BOTS.format(12),), "machine participants"),
+        (None, (BOTS.format(3),), "participants (some of them machines)"),
+    ],
+    ids=["machine", "pilot", "bots", "some bots"],
+)
+def test_data_that_are_not_of_the_studys_participants_say_so_everywhere(
+    analysis, codebook, remarks, who
+):
+    export = replace(analysis.export, codebook=codebook, remarks=remarks)
+    odd = replace(analysis, export=export, remarks=remarks)
+    first = cautions(odd, Provenance(notes=("A note.",)), Told(refused="No result is told."))[0]
+    assert "cite no number" in first
+    assert who.split(" (")[0] in first
+    assert who in subtitle(export)
+    assert f"Of 12 {who} who arrived" in question(odd)
+    assert f"Excluded: 1 of 12 {who}." in methods(odd, Provenance())[0]
+
+
+@pytest.mark.parametrize("codebook", [None, {"participants": "real"}])
+def test_the_studys_own_participants_are_called_participants(analysis, codebook):
+    export = replace(analysis.export, codebook=codebook)
+    real = replace(analysis, export=export)
+    told = [subtitle(export), question(real), *methods(real, Provenance())]
+    told += cautions(real, Provenance(), Told())
+    assert "Of 12 participants who arrived" in question(real)
+    assert not re.search("machine|cite no number", " ".join(told))
+
+
+PLANNED = {"incomplete": {}, "below_chance": {"alpha": 0.05}}
+
+
+@pytest.mark.parametrize(
+    ("planned", "used", "told"),
+    [
+        (PLANNED, (Incomplete(), BelowChance()), "were fixed with the study, before anyone took"),
+        (PLANNED, (Incomplete(),), "not applied: below chance (alpha = .05, chance = .50)."),
+        (
+            PLANNED,
+            (Incomplete(), BelowChance(alpha=0.01)),
+            "not applied: below chance (alpha = .05",
+        ),
+        (PLANNED, (Incomplete(), BelowChance(), OneSided()), "and besides one sided"),
+        ({"sorcery": {}}, (Incomplete(),), "Those cannot be read: exclusions"),
+        (None, None, "names no rules of exclusion; the rules are this program's defaults."),
+        (None, (Incomplete(),), "names no rules of exclusion; the rules were given to this"),
+    ],
+    ids=["own", "fewer", "other options", "more", "unreadable", "defaults", "given"],
+)
+def test_whose_rules_were_used_is_told(analysis, planned, used, told):
+    codebook = {} if planned is None else {"exclusions": planned}
+    export = replace(analysis.export, codebook=codebook)
+    rules = analysis.exclusions.rules if used is None else used
+    found = replace(analysis, export=export, exclusions=exclude(export, rules), preregistered=False)
+    text = [rule_origin(found), *cautions(found, Provenance(), Told())]
+    assert told in " ".join(text)
+    own = "before anyone took part" in text[0]
+    assert own == (told == "were fixed with the study, before anyone took")
+    assert own == (not any("rules" in one for one in text[1:]))
+    method = methods(found, Provenance())[0]
+    assert ("(not fixed with the study)" in method) == (not own)
+    assert "preregistered" not in " ".join([*text, method])
+
+
+def test_what_the_page_gives_without_exclusions_is_told_as_it_is(analysis, found):
+    told = methods(analysis, Provenance())[0]
+    assert "Contrasts are also reported without exclusions; all results without them are in" in told
+    assert found["everyone"]["terms"]
+
+
+def test_residuals_are_no_proof_of_the_model(page):
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "A large one is no support for it: the tests are lenient" in text
+
+
+def test_residuals_of_an_interaction_of_groups_have_a_name_that_files_can_have(analysis):
+    kept = analysis.kept
+    residuals = {"class_label:network": kept.residuals["participant"]}
+    odd = replace(analysis, kept=replace(kept, residuals=residuals))
+    drawn = {one.name: one.caption for one in drawings(odd)}
+    assert (
+        "class label \N{MULTIPLICATION SIGN} network" in drawn["residuals_class_label_by_network"]
+    )
+    assert "residuals_class_label_by_network" in tables(odd)
+
+
+def test_a_random_part_that_did_not_converge_answers_no_warning():
+    table = pd.DataFrame({"converged": [True, True, False]}, index=["", "(1 | a)", "(1 | b)"])
+    chosen = SimpleNamespace(warnings=["Compare (1 | a).", "Compare (1 | b)."])
+    kept = SimpleNamespace(structures=table, models=SimpleNamespace(chosen=chosen))
+    assert answered(kept) == ["Compare (1 | a)."]
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_a_contrast_of_separated_data_is_named_and_not_drawn(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "participant,condition,correct\np1,a,1\np1,a,1\np2,b,0\np2,b,1\n", encoding="utf-8"
+    )
+    found = analyse(read_tidy(tmp_path / "t.csv", {}), np.random.default_rng(0))
+    write_report(found, tmp_path / "report")
+    (drawn,) = (one for one in drawings(found) if one.name == "contrasts")
+    figure = drawn.draw()
+    assert "cannot be estimated" in texts(figure)
+    assert figure.axes[0].get_xlim() == (-1, 1)
+
+
+def test_a_forest_of_an_interval_that_no_odds_ratio_can_hold_is_drawn():
+    row = {"contrast": "a - b", "estimate": 16.1, "low": -1463.1, "high": 1495.3, "p": 0.98}
+    _, above = forest(pd.DataFrame([row])).axes
+    assert 0 in above.get_xticks()
+
+
+def test_percentages_have_no_space_on_the_page(page, analysis):
+    assert not re.search("[0-9][ \N{NO-BREAK SPACE}]%", page)
+    assert "95% CI" in page
 
 
 def test_every_warning_and_remark_is_on_the_page(analysis, page):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -47,7 +48,7 @@ NO_DIFFERENCE = re.compile(
         (p_value(0.99996), "> .999"),
         (said_p(0.0496), "p = .050"),
         (said_p(1e-9), "p < .001"),
-        (percent(0.5843), "58.4 %"),
+        (percent(0.5843), "58.4%"),
         (ratio(1.9937), "1.99"),
         (ratio(0.0412), "0.041"),
         (ratio(3.2e9), "3.2 × 10^9"),  # noqa: RUF001
@@ -99,13 +100,33 @@ def terms(**p: float) -> pd.DataFrame:
 
 
 def test_terms_are_told_with_their_tests():
-    told = omnibus(terms(condition=1e-9, network=0.3, condition_by_network=0.02))
-    assert told == [
+    assert omnibus(terms(condition=1e-9, network=0.3)) == [
         "Condition predicted whether the favored query was chosen, χ²(3) = 40.14, p < .001.",
         "There was no clear evidence that network predicted whether the favored query was chosen, "
         "χ²(3) = 40.14, p = .300.",
-        "The effect of condition depended on the network, χ²(3) = 40.14, p = .020.",
     ]
+
+
+def test_with_an_interaction_it_is_told_first_and_of_each_factor_only_the_average():
+    assert omnibus(terms(condition=0.3, network=1e-9, condition_by_network=0.02)) == [
+        "The effect of condition depended on the network, χ²(3) = 40.14, p = .020.",
+        "On average over the networks, there was no clear evidence that condition predicted "
+        "whether the favored query was chosen, χ²(3) = 40.14, p = .300.",
+        "On average over the conditions, network predicted whether the favored query was chosen, "
+        "χ²(3) = 40.14, p < .001.",
+    ]
+
+
+def test_in_a_crossover_no_sentence_denies_the_effect_of_condition(crossed):
+    told = tell(crossed, "control")
+    for sentences in (told.results[1:], told.short):
+        assert sentences[0].startswith("The effect of condition depended on the network, χ²")
+    told_all = " ".join(told.results + told.short)
+    denials = re.findall(r"[^.;]*no clear evidence that (?:condition|network)[^.;]*", told_all)
+    assert denials
+    assert all("n average over the" in one for one in denials)
+    assert told_all.count("for a typical participant, averaged over networks, was") == 2
+    assert "without visualizations, averaged over networks, " in told_all
 
 
 def test_a_term_that_cannot_be_tested_gets_no_statistic():
@@ -127,7 +148,7 @@ def test_a_contrast_is_told_from_the_higher_level_as_in_the_paper(sign, pair):
     told = contrast(difference(sign * 0.69), "condition", pair)
     assert told == (
         "The odds of a correct choice were higher in maco masked than in control "
-        "(β = 0.69, SE = 0.13, z = 5.31, p < .001, OR = 1.99, 95 % CI [1.43, 2.78])."
+        "(β = 0.69, SE = 0.13, z = 5.31, p < .001, OR = 1.99, 95% CI [1.43, 2.78])."
     )
 
 
@@ -135,7 +156,7 @@ def test_a_contrast_without_evidence_says_neither_higher_nor_equal():
     told = contrast(difference(-0.14, p=0.658), "network", ("ViT", "VGG16"))
     assert told.startswith(
         "There was no clear evidence of a difference between VGG16 and ViT (VGG16 minus ViT: "
-        "β = 0.14, SE = 0.13, z = 1.08, p = .658, OR = 1.15, 95 % CI ["
+        "β = 0.14, SE = 0.13, z = 1.08, p = .658, OR = 1.15, 95% CI ["
     )
     assert "higher" not in told
     assert not NO_DIFFERENCE.search(told)
@@ -178,8 +199,8 @@ def test_means_are_percentages_with_intervals_and_leave_out_what_is_not_finite()
         | {"low": [0.53, 0.7, 0.0], "high": [0.648, 0.79, 1.0]}
     )
     assert means(table, "condition", [{"condition": "olah"}]) == (
-        "The model's mean for a typical participant was 59.0 % in control (95 % CI [53.0, 64.8]) "
-        "and 75.0 % in maco masked (95 % CI [70.0, 79.0])."
+        "The model's mean for a typical participant was 59.0% in control (95% CI [53.0, 64.8]) "
+        "and 75.0% in maco masked (95% CI [70.0, 79.0])."
     )
 
 
@@ -190,10 +211,21 @@ def mean(log_odds: float, se: float = 0.1) -> pd.Series:
 
 @pytest.mark.parametrize(
     ("log_odds", "claim"),
-    [(0.4, "was above chance: 59.9 %"), (-0.4, "was below chance"), (0.1, "is open: 52.5 %")],
+    [(0.4, "was above chance: 59.9%"), (-0.4, "was below chance"), (0.1, "is open: 52.5%")],
 )
 def test_control_is_told_to_be_above_chance_only_if_it_is(log_odds, claim):
     assert claim in control(mean(log_odds), "control")
+
+
+def test_control_is_told_as_the_probability_of_the_model_and_not_as_accuracy():
+    told = control(mean(0.4), "control")
+    assert told.startswith(
+        "The model's probability of a correct choice for a typical participant in control, without "
+        "visualizations, was above chance: 59.9%, 95% CI ["
+    )
+    averaged = control(mean(0.1), "control", over=("network",))
+    assert averaged.startswith("Whether the model's probability")
+    assert "visualizations, averaged over networks, differed from chance is open" in averaged
 
 
 def test_control_without_a_finite_estimate_is_not_told():
@@ -214,13 +246,43 @@ def test_a_singular_fit_names_the_variance_that_is_0():
 def test_a_larger_random_part_that_fits_better_is_told_with_what_it_changes():
     table = pd.DataFrame(
         {"parameters": [14, 15, 15], "chisq": [np.nan, 25.02, 0.0], "p": [np.nan, 1e-7, 1.0]}
-        | {"condition_wald_chisq": [44.1, 44.2, 44.1], "network_wald_chisq": [57.4, 20.7, 57.4]},
+        | {"condition_wald_chisq": [44.1, 44.2, 44.1], "network_wald_chisq": [57.4, 20.7, 57.4]}
+        | {"converged": True},
         index=["", "(1 | class_label:network)", "(1 | participant:network)"],
     )
     assert structures(table, ("condition", "network")) == [
         "Adding (1 | class_label:network) fitted better, χ²(1) = 25.02, p < .001; Wald χ² changes "
         "for network from 57.40 to 20.70. Report the tests with and without it."
     ]
+
+
+def test_of_a_larger_random_part_that_did_not_converge_nothing_is_told():
+    table = pd.DataFrame(
+        {"parameters": [14, 15], "chisq": [np.nan, 25.02], "p": [np.nan, 1e-7]}
+        | {"condition_wald_chisq": [44.1, 9.9], "converged": [True, False]},
+        index=["", "(1 | class_label:condition)"],
+    )
+    assert structures(table, ("condition",)) == []
+    assert structures(table.assign(converged=True), ("condition",)) != []
+
+
+@pytest.fixture(scope="module")
+def crossed(tmp_path_factory):
+    """Findings of a study in which maco helps for one network as much as it harms for the other."""
+
+    def cross(trials, people):
+        seen = Counter()
+        for row in trials:
+            key = (row["participant"], row["network"])
+            seen[key] += 1
+            helped = (row["condition"] == "maco") == (row["network"] == "ViT")
+            right = seen[key] % 4 != 0 if helped else seen[key] % 4 == 0
+            other = {"left": "right", "right": "left"}[row["favored_side"]]
+            row |= {"correct": int(right), "response_side": row["favored_side"] if right else other}
+
+    shares = {"control": 0.5, "maco": 0.5}
+    folder = make_export(tmp_path_factory.mktemp("crossed") / "export", cross, accuracy=shares)
+    return find(read_export(folder).main, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
@@ -291,8 +353,8 @@ def test_the_summary_tells_differences_with_evidence_with_their_size_and_the_oth
     )
     assert len(told) <= 5
     assert told[-2] == (
-        "The odds of a correct choice were higher in maco than in control (OR = 2.29, 95 % CI "
-        "[1.64, 3.20], adjusted p = .004) and for ResNet than for ViT (OR = 1.95, 95 % CI "
+        "The odds of a correct choice were higher in maco than in control (OR = 2.29, 95% CI "
+        "[1.64, 3.20], adjusted p = .004) and for ResNet than for ViT (OR = 1.95, 95% CI "
         "[1.40, 2.73], adjusted p < .001)."
     )
     assert told[-1] == (
