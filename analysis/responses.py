@@ -88,7 +88,7 @@ def read_export(folder: Path | str) -> Export:
     refuse(folder, problems)
     table = tabulate(trials, Response, levels)
     remarks = (
-        *_machines(participants),
+        *(() if _is_rehearsal(codebook) else _machines(participants)),
         *_changed_files(folder, codebook),
         *lone_condition(table),
     )
@@ -186,6 +186,11 @@ def _read_codebook(path: Path) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         raise ValueError(f"{path}: not a JSON object")
     return found
+
+
+def _is_rehearsal(codebook: dict[str, Any] | None) -> bool:
+    """Whether the export says itself that all its participants are programs."""
+    return (codebook or {}).get("participants") == "machine"
 
 
 def _machines(participants: list[Row]) -> Iterator[str]:

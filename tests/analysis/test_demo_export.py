@@ -53,7 +53,7 @@ def models(export):
 
 
 def test_it_is_whole_and_says_whose_it_is(export):
-    assert export.remarks == ("Machine participants: 117 of 120 are programs, not people.",)
+    assert export.remarks == ()
     assert is_preregistered(export)
     assert export.codebook["participants"] == "machine"
     assert len(export.participants) == 120
@@ -89,3 +89,10 @@ def test_the_tests_of_terms_are_those_of_drop1_and_car(models):
         assert terms.loc[name, "p"] == pytest.approx(p, rel=1e-3)
     for name, chisq in WALD_TESTS.items():
         assert terms.loc[name, "wald_chisq"] == pytest.approx(chisq, rel=1e-3)
+
+
+def test_without_its_codebook_it_is_known_by_its_browsers(tmp_path):
+    for name in ("trials.csv", "participants.csv"):
+        (tmp_path / name).write_bytes((DEMO / name).read_bytes())
+    [remark] = read_export(tmp_path).remarks
+    assert remark == "Machine participants: 117 of 120 are programs, not people."
