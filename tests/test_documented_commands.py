@@ -111,23 +111,43 @@ def run(beginning: str, *changes: tuple[str, str]) -> str:
     return done.output
 
 
+SMALLER = [
+    ("classes = [0, 1, 2, 3, 4, 5, 6, 7]", "classes = [0, 1]"),
+    ("practice = [8, 9]", "practice = [8]"),
+    ("steps = 32", "steps = 2"),
+    ("steps = 64", "steps = 2"),
+    ("trials = 6", "trials = 2"),
+    ("trials = 3", "trials = 1"),
+]
+
+
 def test_the_path_of_a_study(study):
-    """As docs/tutorial.md goes it, with a small bundle and few participants."""
-    flask = "flask --app experiment_server"
-    run(f"{flask} rehearse", ("--participants 60", "--participants 24"))
-    told = run("python -m analysis rehearsal/")
-    assert "rehearsal-report/report.html" in told and "maco" in told
-    results = json.loads(Path("rehearsal-report/results.json").read_text(encoding="utf-8"))
-    assert results["kept"]["participants"] > 12
+    """As docs/tutorial.md goes it: two classes, pictures of two steps, few participants."""
+    shutil.rmtree("studies")
+    Path("observers.csv").unlink()
+    text = Path("my_study.toml").read_text(encoding="utf-8")
+    for old, new in SMALLER:
+        assert old in text
+        text = text.replace(old, new)
+    Path("my_study.toml").write_text(text, encoding="utf-8")
+    run(
+        "python -m stimuli.build my_study.toml",
+        (" --images photographs/", ""),
+        (" --device cuda", " --device cpu"),
+    )
+    assert "predicted accuracy in 18 main trials" in run("python -m stimuli.observers studies/mine")
     told = run(
         "python -m analysis.power --bundle studies/mine",
         ("--participants 80 120 174", "--participants 24 --simulations 2 --jobs 1"),
-        ("--condition maco_masked=0.6", ""),
-        ("--network ResNet=0", ""),
     )
     assert "maco - control" in told
+    flask = "flask --app experiment_server"
+    run(f"{flask} rehearse", ("--participants 60", "--participants 24"))
+    told = run("python -m analysis rehearsal/")
+    assert "rehearsal-report/report.html" in told and "machine participants" in told
+    results = json.loads(Path("rehearsal-report/results.json").read_text(encoding="utf-8"))
+    assert results["kept"]["participants"] > 12
     assert CliRunner().invoke(program(Command("", f"{flask} check")), ["check"]).exit_code == 1
-    Path("observers.csv").unlink()
     run(f"{flask} export")
     assert "there are no rows" in refused("python -m analysis export/ --bundle studies/mine")
 
