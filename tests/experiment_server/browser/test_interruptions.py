@@ -327,7 +327,8 @@ def test_two_participants_in_one_browser_never_mix(visit, server):
     visitor.see_trial(0)
     visitor.choose("left")
     visitor.see_trial(1)
-    wait_for(lambda: len(server.responses()) == 5)
+    # On a busy machine the closing page may still be there when the network is back, and send.
+    wait_for(lambda: len(server.responses()) >= 5)
     visitor.arrive(first)
     visitor.press("I agree, and want to take part")
     visitor.at_screen("Welcome back")
