@@ -36,23 +36,30 @@ def program(command: Command) -> click.Command:
     return entry(command.program.removeprefix("python -m "))
 
 
-@pytest.fixture
-def study(tmp_path, monkeypatch):
-    """A folder in which the files that the pages name are there, and the settings for a server."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(make_bundle(tmp_path / "studies" / "mine"), tmp_path / "studies" / "fel2023")
-    shutil.copytree(tmp_path / "studies" / "mine", tmp_path / "studies" / "demo")
-    shutil.copy(ROOT / "stimuli" / "studies" / "demo.toml", "my_study.toml")
-    shutil.copytree(ROOT / "stimuli" / "studies", tmp_path / "stimuli" / "studies")
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """A folder in which the files that the pages name are there."""
+    folder = tmp_path_factory.mktemp("documented")
+    make_bundle(folder / "studies" / "mine")
+    for name in ("fel2023", "demo"):
+        shutil.copytree(folder / "studies" / "mine", folder / "studies" / name)
+    shutil.copy(ROOT / "stimuli" / "studies" / "demo.toml", folder / "my_study.toml")
+    shutil.copytree(ROOT / "stimuli" / "studies", folder / "stimuli" / "studies")
     for name in ("DIR", "photographs"):
-        (tmp_path / name).mkdir()
+        (folder / name).mkdir()
     for name in ("FILE", "bonuses.csv", "observers.csv"):
-        (tmp_path / name).touch()
-    monkeypatch.setenv("STUDY", str(tmp_path / "studies" / "mine"))
+        (folder / name).touch()
+    return folder
+
+
+@pytest.fixture
+def there(files, tmp_path, monkeypatch) -> None:
+    """The folder of files is the current one, and a server would serve its study."""
+    monkeypatch.chdir(files)
+    monkeypatch.setenv("STUDY", str(files / "studies" / "mine"))
     monkeypatch.setenv("DATA", str(tmp_path / "data"))
     for name in ("DATABASE_URL", "SETTINGS", "LIVE", "SECRET_KEY"):
         monkeypatch.delenv(name, raising=False)
-    return tmp_path
 
 
 def understand(command: click.Command, words: list[str], parent: click.Context | None) -> None:
@@ -66,7 +73,7 @@ def understand(command: click.Command, words: list[str], parent: click.Context |
 
 
 @pytest.mark.parametrize("command", RUN, ids=lambda one: f"{one.page}: {one.text}")
-def test_every_command_is_understood(command, study, monkeypatch):
+def test_every_command_is_understood(command, there, monkeypatch):
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda text: "y")
     try:
         understand(program(command), command.arguments, None)
@@ -84,7 +91,7 @@ def test_every_other_command_names_what_is_there(command):
         assert (ROOT / command.words[1]).is_file()
 
 
-def test_an_option_that_is_not_there_is_noticed(study):
+def test_an_option_that_is_not_there_is_noticed(there):
     wrong = Command("a page", "python -m analysis export/ --outt report/")
     with pytest.raises(click.NoSuchOption):
         understand(program(wrong), wrong.arguments, None)
@@ -121,11 +128,11 @@ SMALLER = [
 ]
 
 
-def test_the_path_of_a_study(study):
+def test_the_path_of_a_study(there, tmp_path, monkeypatch):
     """As docs/tutorial.md goes it: two classes, pictures of two steps, few participants."""
-    shutil.rmtree("studies")
-    Path("observers.csv").unlink()
     text = Path("my_study.toml").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STUDY", str(tmp_path / "studies" / "mine"))
     for old, new in SMALLER:
         assert old in text
         text = text.replace(old, new)

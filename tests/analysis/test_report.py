@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -453,21 +452,10 @@ def test_the_numbers_agree_with_lme4_and_emmeans(reference, glmm_data):
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-    from visitors import BROWSERS, find_browser
+    from visitors import launched_browser
 
-    path = find_browser()
-    if path is None:
-        problem = f"NO BROWSER: the report's page is not tested; install {BROWSERS[0]}"
-        if os.environ.get("CI") or os.environ.get("REQUIRE_BROWSER"):
-            pytest.fail(problem)
-        pytest.skip(problem)
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
-        )
+    with launched_browser("the report's page") as found:
         yield found
-        found.close()
 
 
 def violations(page) -> list[str]:

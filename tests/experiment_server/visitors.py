@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -11,7 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 from pydantic import SecretStr
 from sqlalchemy import select
 from stories import DEVICE, prolific_id
@@ -173,6 +182,23 @@ class Visitor:
 def find_browser() -> str | None:
     """Path of a Chromium on this machine."""
     return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@contextmanager
+def launched_browser(untested: str) -> Iterator[Browser]:
+    """A Chromium; without one the test fails where tests must run, and is skipped elsewhere."""
+    path = find_browser()
+    if path is None:
+        problem = f"NO BROWSER: {untested} is not tested; install {BROWSERS[0]}"
+        if os.environ.get("CI") or os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail(problem)
+        pytest.skip(problem)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield found
+        found.close()
 
 
 @contextmanager

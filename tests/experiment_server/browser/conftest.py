@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from bundles import make_bundle
-from playwright.sync_api import Browser, sync_playwright
-from visitors import BROWSERS, Server, Visitor, find_browser, new_visitor, running_server
+from playwright.sync_api import Browser
+from visitors import Server, Visitor, launched_browser, new_visitor, running_server
 
 
 @pytest.fixture(scope="module")  # while it lives, other tests cannot run an event loop
 def browser() -> Iterator[Browser]:
-    path = find_browser()
-    if path is None:
-        problem = f"NO BROWSER: what participants see is not tested; install {BROWSERS[0]}"
-        if os.environ.get("CI") or os.environ.get("REQUIRE_BROWSER"):
-            pytest.fail(problem)
-        pytest.skip(problem)
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
-        )
+    with launched_browser("what participants see") as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="session")
