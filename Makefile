@@ -38,7 +38,7 @@ serve: setup
 	STUDY=$(OUT) $(BIN)/flask --app experiment_server serve --port $(PORT)
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
