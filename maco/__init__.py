@@ -7,12 +7,14 @@ peacock.save("peacock")
 """
 
 from maco.classifiers import OUTPUT, Classifier
-from maco.objectives import Objective, channel, logit, neuron
+from maco.layers import Layer
+from maco.objectives import Objective, channel, direction, inversion, layer, logit, neuron
 from maco.parameterizations import FourierSpectrum, MacoPhase, PixelBuffer
 from maco.presets import PRESETS, Preset, find_preset
-from maco.render import RenderError, render
+from maco.render import Diversity, RenderError, render
+from maco.robustness import Robustness, XpliqueStandard
 from maco.spectrum import Spectrum, estimate, natural_spectrum
-from maco.transforms import CropAndNoise, Robustness
+from maco.transforms import CropAndNoise, WholeImage
 from maco.visualization import Visualization, transparency
 
 __version__ = "0.1.0"
@@ -22,7 +24,9 @@ __all__ = [
     "PRESETS",
     "Classifier",
     "CropAndNoise",
+    "Diversity",
     "FourierSpectrum",
+    "Layer",
     "MacoPhase",
     "Objective",
     "PixelBuffer",
@@ -31,9 +35,14 @@ __all__ = [
     "Robustness",
     "Spectrum",
     "Visualization",
+    "WholeImage",
+    "XpliqueStandard",
     "channel",
+    "direction",
     "estimate",
     "find_preset",
+    "inversion",
+    "layer",
     "logit",
     "natural_spectrum",
     "neuron",

@@ -1,22 +1,29 @@
-"""Networks as functions of images in [0, 1]. The only file that knows timm and torchvision."""
+"""Networks as functions of images in [0, 1]."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import timm
-import timm.data
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from maco.color import IMAGENET_MEAN, IMAGENET_STD
+from maco.construction import (
+    check_device,
+    construct,
+    imagenet_labels,
+    imagenet_wnids,
+    intermediates,
+    nearest,
+)
+from maco.layers import Layer, as_map, channels_first
 from maco.weights import digest_weights, load_weights
+
+__all__ = ["OUTPUT", "Classifier", "check_device"]
 
 OUTPUT = "<output>"  # the name under which `read` gives the network's output
 
@@ -77,15 +84,15 @@ class Classifier:
         device that is not there.
         """
         device = check_device(device)
-        network, expected = _construct(name, weights is None, dict(options or {}))
+        network, expected = construct(name, from_hub=weights is None, options=options)
         if weights is not None:
             load_weights(network, Path(weights), name)
         classifier = cls(
             network.float(),
             name=name,
-            input_size_px=input_size_px or expected["input_size_px"],
-            mean=mean or expected["mean"],
-            std=std or expected["std"],
+            input_size_px=input_size_px or expected.input_size_px,
+            mean=mean or expected.mean,
+            std=std or expected.std,
             labels=labels,
         )
         return classifier.to(device)
@@ -130,39 +137,88 @@ class Classifier:
         return self.device.type == "cuda"
 
     def read(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """Activations of some layers, by module name, for images (n, 3, h, w) in [0, 1].
+        """Activations (n, channels, *places) of some layers, by module name, for images in [0, 1].
 
-        `OUTPUT` names the logits. Raises ValueError for a layer the network does not have, does not
-        run or runs more than once in a pass, or that gives no tensor. No hook outlives the call.
+        images: (n, 3, h, w). Tokens come as (n, channels, tokens), maps as (n, channels, h, w),
+        however the network keeps them; `OUTPUT` names the logits. Raises ValueError for a layer the
+        network does not have, does not run or runs more than once in a pass, or that gives no
+        tensor. No hook outlives the call.
         """
         wanted = set(layers) - {OUTPUT}
         seen: dict[str, Tensor] = {}
         modules = dict(self.network.named_modules())
-        handles = []
-        try:
-            for layer in sorted(wanted):
-                if layer not in modules or layer == "":
-                    raise ValueError(
-                        f"{self.name} has no layer {layer!r}{_nearest(layer, modules)}"
-                    )
-                handles.append(modules[layer].register_forward_hook(self._keep(layer, seen)))
-            output = self(images)
-        finally:
-            for handle in handles:
-                handle.remove()
-        for layer in wanted - set(seen):
-            raise ValueError(f"{self.name} does not run layer {layer!r} in a forward pass")
-        return {**seen, OUTPUT: output}
+        for layer in sorted(wanted):
+            if layer not in modules or layer == "":
+                raise ValueError(f"{self.name} has no layer {layer!r}{nearest(layer, modules)}")
 
-    def _keep(self, layer: str, seen: dict[str, Tensor]) -> Any:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+        def keep(layer: str, module: nn.Module, output: Any) -> None:
             if not isinstance(output, Tensor):
                 raise ValueError(f"layer {layer!r} of {self.name} gives no single tensor")
             if layer in seen:
                 raise ValueError(f"{self.name} runs layer {layer!r} more than once in a pass")
-            seen[layer] = output.clone()  # an in-place activation after it would change it
+            # A copy: an in-place activation after it would change it.
+            seen[layer] = channels_first(output.clone(), module)
 
-        return hook
+        output = self._watch(images, {layer: modules[layer] for layer in wanted}, keep)
+        for layer in wanted - set(seen):
+            raise ValueError(f"{self.name} does not run layer {layer!r} in a forward pass")
+        return {**seen, OUTPUT: output}
+
+    def _watch(
+        self,
+        images: Tensor,
+        modules: Mapping[str, nn.Module],
+        call: Callable[[str, nn.Module, Any], None],
+    ) -> Tensor:
+        """The output, after telling `call` name, module and output of each of `modules`."""
+
+        def hook(name: str) -> Callable[..., None]:
+            return lambda module, inputs, output: call(name, module, output)
+
+        handles = [module.register_forward_hook(hook(name)) for name, module in modules.items()]
+        try:
+            return self(images)
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def maps(self, images: Tensor, layer: str) -> Tensor:
+        """Feature maps (n, channels, h, h) of a layer for images (n, 3, h, w) in [0, 1].
+
+        A transformer's tokens lie on the grid of its patches, without class and register tokens.
+        Raises ValueError for a layer without extent in the image, and as `read` does.
+        """
+        activation = self.read(images, [layer])[layer]
+        found = as_map(activation, self.network) if len(activation) == len(images) else None
+        if found is None:
+            raise ValueError(
+                f"layer {layer!r} of {self.name} has no places in the image: it gives"
+                f" {tuple(activation.shape)} for {len(images)} images"
+            )
+        return found
+
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers that `read` can give, in the order in which they end; the output is the last.
+
+        Left out are those that run more than once in a pass, give no single tensor, or give
+        something that is not one activation an image, such as a transformer's windows.
+        """
+        named = intermediates(self.network)
+        runs: Counter[str] = Counter()
+        found = []
+
+        def note(name: str, module: nn.Module, output: Any) -> None:
+            runs[name] += 1
+            if isinstance(output, Tensor) and output.ndim > 1 and len(output) == 2:
+                shape = tuple(channels_first(output, module).shape[1:])
+                found.append(Layer(name, type(module).__name__, shape, name in named))
+
+        modules = {name: module for name, module in self.network.named_modules() if name}
+        images = torch.full((2, 3, *[self.input_size_px] * 2), 0.5, device=self.device)
+        with torch.no_grad():
+            output = self._watch(images, modules, note)
+        found.append(Layer(OUTPUT, type(self.network).__name__, tuple(output.shape[1:])))
+        return tuple(layer for layer in found if runs[layer.name] < 2)
 
     def class_index(self, wanted: int | str) -> int:
         """The index of a class given as index, label, or (ImageNet) wnid; ValueError if none.
@@ -177,13 +233,15 @@ class Classifier:
                     f"{self.name} has no class {index}: 0 to {count - 1} are its classes"
                 )
             return index
-        names = _names(self.class_labels, _wnids(count) if self.labels is None else ())
+        names = _names(
+            self.class_labels, imagenet_wnids() if self.labels is None and count == 1000 else ()
+        )
         found = names.get(_plain(wanted), [])
         if len(found) == 1:
             return found[0]
         if found:
             raise ValueError(f"{wanted!r} names classes {found} of {self.name}: give the index")
-        raise ValueError(f"{self.name} has no class {wanted!r}{_nearest(_plain(wanted), names)}")
+        raise ValueError(f"{self.name} has no class {wanted!r}{nearest(_plain(wanted), names)}")
 
     @property
     def class_labels(self) -> tuple[str, ...]:
@@ -192,7 +250,7 @@ class Classifier:
         if self.labels is not None:
             return self.labels
         if count == 1000:
-            return _imagenet_labels()
+            return imagenet_labels()
         return tuple(f"class {index}" for index in range(count))
 
     @property
@@ -214,90 +272,6 @@ class Classifier:
         return self._digest
 
 
-def check_device(device: str | torch.device) -> torch.device:
-    """The device, if this machine has it, else ValueError. "auto": CUDA where there is."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"unknown device {device!r}: cpu, cuda, cuda:0, mps or auto") from error
-    if found.type not in {"cpu", "cuda", "mps"}:
-        raise ValueError(f"unknown device {device!r}: cpu, cuda, cuda:0, mps or auto")
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {device} was asked for, but torch sees no GPU here: use cpu")
-    if found.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError(f"device {device} was asked for, but torch sees no Apple GPU: use cpu")
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"device {device} was asked for, but there are {torch.cuda.device_count()}"
-        )
-    return found
-
-
-def _construct(
-    name: str, from_hub: bool, options: dict[str, Any]
-) -> tuple[nn.Module, dict[str, Any]]:
-    try:
-        if name.startswith("torchvision/"):
-            return _construct_torchvision(name.removeprefix("torchvision/"), from_hub, options)
-        return _construct_timm(name, from_hub, options)
-    except TypeError as error:
-        raise ValueError(f"{name} cannot be built with options {options}: {error}") from error
-
-
-def _construct_timm(
-    name: str, from_hub: bool, options: dict[str, Any]
-) -> tuple[nn.Module, dict[str, Any]]:
-    if not timm.is_model(name):
-        known = timm.list_models()
-        raise ValueError(f"timm has no network {name!r}{_nearest(name.split('.')[0], known)}")
-    try:
-        network = timm.create_model(name, pretrained=from_hub, **options)
-    except RuntimeError as error:
-        tags = timm.list_pretrained(name.split(".")[0] + ".*")
-        raise ValueError(f"timm cannot build {name}: {error}; it has {', '.join(tags)}") from error
-    except (OSError, ConnectionError, ValueError) as error:
-        raise ValueError(_not_fetched(name, error)) from error
-    expected = timm.data.resolve_model_data_config(network)
-    return network, {
-        "input_size_px": expected["input_size"][-1],
-        "mean": expected["mean"],
-        "std": expected["std"],
-    }
-
-
-def _construct_torchvision(
-    name: str, from_hub: bool, options: dict[str, Any]
-) -> tuple[nn.Module, dict[str, Any]]:
-    known = torchvision.models.list_models(module=torchvision.models)
-    if name not in known:
-        raise ValueError(f"torchvision has no network {name!r}{_nearest(name, known)}")
-    published = torchvision.models.get_model_weights(name)
-    crop = published.DEFAULT.transforms().crop_size[0]
-    if name in {"googlenet", "inception_v3"}:
-        # What their published weights expect; torchvision sets it only when it fetches them.
-        published_form = {"init_weights": False, "aux_logits": True, "transform_input": True}
-        options = {**published_form, **options}
-    try:
-        network = torchvision.models.get_model(
-            name, weights="DEFAULT" if from_hub else None, **options
-        )
-    except OSError as error:
-        raise ValueError(_not_fetched(f"torchvision/{name}", error)) from error
-    return network, {"input_size_px": crop, "mean": IMAGENET_MEAN, "std": IMAGENET_STD}
-
-
-def _not_fetched(name: str, error: Exception) -> str:
-    cause = (str(error).splitlines() or [type(error).__name__])[0]
-    return f"the weights of {name} could not be fetched ({cause}): give a file with weights"
-
-
-def _nearest(wanted: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.5)
-    return f"; did you mean {', '.join(close)}?" if close else ""
-
-
 def _plain(label: str) -> str:
     return " ".join(label.replace("_", " ").replace("-", " ").lower().split())
 
@@ -309,16 +283,3 @@ def _names(labels: Sequence[str], wnids: Sequence[str]) -> dict[str, list[int]]:
             names.setdefault(name, []).append(index)
     names.update({wnid: [index] for index, wnid in enumerate(wnids)})
     return names
-
-
-@cache
-def _imagenet_labels() -> tuple[str, ...]:
-    info = timm.data.ImageNetInfo("imagenet-1k")
-    return tuple(info.index_to_description(index) for index in range(1000))
-
-
-def _wnids(classes: int) -> tuple[str, ...]:
-    if classes != 1000:
-        return ()
-    info = timm.data.ImageNetInfo("imagenet-1k")
-    return tuple(info.index_to_label_name(index) for index in range(1000))

@@ -3,14 +3,21 @@
 logit(84)                                   an output class
 channel("layer3.1.conv2", 17)               the mean of a channel
 neuron("layer3.1.conv2", 17)                its central unit
+layer("layer3.1.conv2")                     all of the layer: deep dream
+direction("layer3.1.conv2", vector)         a direction in the space of its channels
+inversion("layer3.1.conv2", target)         what a photograph makes of the whole layer
 2 * logit(84) - 0.5 * logit(7)              sums and multiples
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
+import torch
 from torch import Tensor
 
 from maco.classifiers import OUTPUT
@@ -45,6 +52,9 @@ class Objective:
         return Objective(self.terms + other.terms)
 
     def __mul__(self, factor: float) -> Objective:
+        if not isinstance(factor, Real):
+            return NotImplemented
+        factor = float(factor)
         return Objective(tuple((weight * factor, term) for weight, term in self.terms))
 
     __rmul__ = __mul__
@@ -72,32 +82,32 @@ def logit(index: int) -> Objective:
 
 
 def channel(layer: str, index: int) -> Objective:
-    """The spatial mean of one channel.
-
-    Activations are (n, channels, ...) as convolutions give them, or (n, tokens, channels) as
-    transformers do; the mean is over all places or all tokens. Networks that keep maps as
-    (n, h, w, channels), such as Swin, are read as if h were the channels.
-    """
+    """The mean of one channel over all places of its map, or all tokens."""
 
     def measure(activation: Tensor) -> Tensor:
-        values = _pick(_channels_first(activation), index, layer)
+        values = _pick(activation, index, layer)
         return values.reshape(len(values), -1).mean(1)
 
     return _single(layer, measure, f"channel({layer!r}, {index})")
 
 
 def neuron(layer: str, index: int, place: tuple[int, ...] | None = None) -> Objective:
-    """One unit of a channel: at (row, column) of a map, or (token,); by default the central one."""
+    """One unit of a channel, by default the central one.
+
+    place: (row, column) of a map; of a transformer's layer either (token,), counted as the network
+    counts them, class and register tokens first, or (row, column) of its patches.
+    """
 
     def measure(activation: Tensor) -> Tensor:
-        values = _pick(_channels_first(activation), index, layer)
-        where = place if place is not None else tuple(side // 2 for side in values.shape[1:])
+        values = _pick(activation, index, layer)
+        sides = tuple(values.shape[1:])
+        if len(sides) == 1 and (place is None or len(place) == 2):
+            values, sides = _patches(values)
+        where = place if place is not None else tuple(side // 2 for side in sides)
         if len(where) != values.ndim - 1 or any(
-            not 0 <= at < side for at, side in zip(where, values.shape[1:], strict=True)
+            not 0 <= at < side for at, side in zip(where, sides, strict=True)
         ):
-            raise ValueError(
-                f"{layer!r} has no place {where}: it is {tuple(values.shape[1:])} large"
-            )
+            raise ValueError(f"{layer!r} has no place {where}: it is {sides} large")
         for at in where:
             values = values[:, at]
         return values
@@ -106,8 +116,83 @@ def neuron(layer: str, index: int, place: tuple[int, ...] | None = None) -> Obje
     return _single(layer, measure, f"neuron({layer!r}, {index}{at})")
 
 
-def _channels_first(activation: Tensor) -> Tensor:
-    return activation.movedim(-1, 1) if activation.ndim == 3 else activation
+def _patches(tokens: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    """Tokens (n, l) without those before the patches, as the largest square (n, h, h) they fill."""
+    side = math.isqrt(tokens.shape[1])
+    return tokens[:, tokens.shape[1] - side**2 :].reshape(-1, side, side), (side, side)
+
+
+def layer(name: str) -> Objective:
+    """The mean of a layer's squared activations, all that it answers at once: deep dream."""
+
+    def measure(activation: Tensor) -> Tensor:
+        return activation.flatten(1).square().mean(1)
+
+    return _single(name, measure, f"layer({name!r})")
+
+
+def direction(layer: str, vector: Tensor | Sequence[float], power: float = 2.0) -> Objective:
+    """How far a layer goes in a direction of its channels, and how straight; the mean over places.
+
+    vector: (channels,), of any length but 0. At each place, the activation's extent along it times
+    max(cosine, 0.1) ** power (Olah et al. 2017; a power of 0 leaves the extent alone).
+    Raises ValueError for a vector that is 0, not finite, or not of the layer's length.
+    """
+    target, digest = _target(vector, f"the direction in {layer!r}")
+    if target.ndim != 1:
+        raise ValueError(f"the direction in {layer!r} is {tuple(target.shape)}: it must be a row")
+
+    def measure(activation: Tensor) -> Tensor:
+        if len(target) != activation.shape[1]:
+            raise ValueError(
+                f"{layer!r} has {activation.shape[1]} channels, the direction {len(target)}"
+            )
+        return _agreement(activation.reshape(*activation.shape[:2], -1), target, power)
+
+    return _single(layer, measure, f"direction({layer!r}, {digest}{_power(power)})")
+
+
+def inversion(layer: str, target: Tensor, power: float = 2.0) -> Objective:
+    """How much a layer answers as it does to a photograph: feature inversion.
+
+    target: (channels, *places), the photograph's activations, such as
+    `classifier.read(photograph[None], [layer])[layer][0]`. As `direction`, with all channels and
+    places of the layer as one long vector, so that everything has its place.
+    Raises ValueError for a target that is 0, not finite, or not of the layer's shape.
+    """
+    wanted, digest = _target(target, f"the target in {layer!r}")
+
+    def measure(activation: Tensor) -> Tensor:
+        if wanted.shape != activation.shape[1:]:
+            raise ValueError(
+                f"{layer!r} gives {tuple(activation.shape[1:])} an image, the target is"
+                f" {tuple(wanted.shape)}"
+            )
+        return _agreement(activation.flatten(1)[:, :, None], wanted.flatten(), power)
+
+    return _single(layer, measure, f"inversion({layer!r}, {digest}{_power(power)})")
+
+
+def _agreement(vectors: Tensor, target: Tensor, power: float) -> Tensor:
+    """Extent along a unit target (d,) times max(cosine, 0.1) ** power: (n, d, places) -> (n,)."""
+    extent = torch.einsum("ndp,d->np", vectors, target.to(vectors))
+    cosine = extent / vectors.norm(dim=1).clamp(min=1e-12)
+    straight: Tensor = cosine.clamp(min=0.1) ** power
+    return (extent * straight).mean(1)
+
+
+def _target(values: Tensor | Sequence[float], what: str) -> tuple[Tensor, str]:
+    """A copy of unit length, and the first digits of a digest of what was given."""
+    given = torch.as_tensor(values).detach().to("cpu", torch.float32).contiguous()
+    length = given.double().norm()
+    if not 0 < length < math.inf:
+        raise ValueError(f"{what} has length {float(length)}: it must be finite and not 0")
+    content = f"{tuple(given.shape)} ".encode() + given.numpy().tobytes()
+    return (given.double() / length).float(), hashlib.sha256(content).hexdigest()[:12]
+
+
+def _power(power: float) -> str:
+    return "" if power == 2 else f", power={power!r}"
 
 
 def _pick(activation: Tensor, index: int, layer: str) -> Tensor:

@@ -3,8 +3,9 @@
 paper    Fel et al. 2023: MACO, 512 px, 256 steps, crops N(.25, .1), uniform noise
 horama   Horama 0.3: MACO, 1280 px, 1000 steps, phases standardised at every step
 xplique  Xplique 2: MACO, 512 px, 32 crops that shrink from .5 to .05 of the image
-lucid    Olah et al. 2017: free Fourier spectrum, 128 px, 512 steps, robustness transforms
-cbr      a plain pixel buffer under the same transforms
+lucid    Olah et al. 2017: free Fourier spectrum, 128 px, 512 steps, Lucid's transforms
+olah     the same spectrum as the paper rendered it: 512 px, 256 steps, Xplique's transforms
+cbr      a plain pixel buffer under the same transforms (the paper's pixel-space baseline)
 """
 
 from __future__ import annotations
@@ -24,14 +25,17 @@ from maco.parameterizations import (
     fixed_range,
     standardised_sigmoid,
 )
+from maco.robustness import Robustness, XpliqueStandard
 from maco.spectrum import Spectrum
-from maco.transforms import CropAndNoise, Robustness, Transform
+from maco.transforms import CropAndNoise, Transform, WholeImage
 
 PIXEL_MAPS = {
     "fixed_range": fixed_range,
     "fitted_range": fitted_range,
     "sigmoid": standardised_sigmoid,
 }
+
+_FIXED_TRANSFORMS = {"lucid": Robustness, "xplique": XpliqueStandard, "none": WholeImage}
 
 _CROP_FIELDS = (
     "crop_side",
@@ -50,8 +54,9 @@ class Preset:
     parameterization: "maco", "fourier" or "pixels". size_px: height and width, or one side.
     steps; optimizer "nadam" or "adam" with learning_rate (radians a step for phases), and
     schedule "constant" or "cosine" (to 0 at the last step).
-    crops and the fields after it: `transforms.CropAndNoise`; robustness: `transforms.Robustness`
-    instead, with `crops` views a step. to_pixels and standardise: MACO only.
+    transforms: "crops" are those of `CropAndNoise`, shaped by the fields crop_ and noise_; "lucid"
+    (`Robustness`), "xplique" (`XpliqueStandard`) and "none" (`WholeImage`) have no fields.
+    crops: views a step, of any of these. to_pixels and standardise: MACO only.
     precision: "auto" lets the network compute in bfloat16 where the device has it in hardware (all
     else is float32); "float32" never does.
     """
@@ -64,7 +69,7 @@ class Preset:
     schedule: str = "constant"
     to_pixels: str = "fixed_range"
     standardise: bool = False
-    robustness: bool = False
+    transforms: str = "crops"
     crops: int = 8
     crop_side: float = 0.25
     crop_side_end: float | None = None
@@ -80,6 +85,7 @@ class Preset:
             "optimizer": ("nadam", "adam"),
             "schedule": ("constant", "cosine"),
             "to_pixels": tuple(PIXEL_MAPS),
+            "transforms": ("crops", *_FIXED_TRANSFORMS),
             "precision": ("auto", "float32"),
         }
         for name, allowed in choices.items():
@@ -105,8 +111,9 @@ class Preset:
     def _refuse_idle_fields(self) -> None:
         """Raises ValueError for a field that was changed and would change nothing."""
         idle = []
-        if self.robustness:
-            idle += [(name, "robustness has no crops of its own") for name in _CROP_FIELDS]
+        if self.transforms != "crops":
+            why = f"transforms = {self.transforms!r} draws its own views"
+            idle += [(name, why) for name in _CROP_FIELDS]
         if self.parameterization != "maco":
             why = f"{self.parameterization!r} has its own map to pixels"
             idle += [("to_pixels", why), ("standardise", why)]
@@ -131,8 +138,9 @@ class Preset:
 
     def transform(self) -> Transform:
         """The random views of each step."""
-        if self.robustness:
-            return Robustness(count=self.crops)
+        if self.transforms != "crops":
+            fixed: Transform = _FIXED_TRANSFORMS[self.transforms](count=self.crops)
+            return fixed
         return CropAndNoise(
             count=self.crops,
             side=self.crop_side,
@@ -193,14 +201,21 @@ PRESETS: dict[str, Preset] = {
         steps=512,
         optimizer="adam",
         learning_rate=0.05,
-        robustness=True,
+        transforms="lucid",
+        crops=1,
+    ),
+    "olah": Preset(
+        parameterization="fourier",
+        optimizer="adam",
+        learning_rate=0.05,
+        transforms="xplique",
         crops=1,
     ),
     "cbr": Preset(
         parameterization="pixels",
         optimizer="adam",
         learning_rate=0.05,
-        robustness=True,
+        transforms="xplique",
         crops=1,
     ),
 }

@@ -13,7 +13,6 @@ from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional as F
 
 
 class Transform(Protocol):
@@ -127,60 +126,13 @@ def _weights(start: Tensor, side: Tensor, length_px: int, size_px: int) -> Tenso
 
 
 @dataclass(frozen=True)
-class Robustness:
-    """Lucid's standard transforms: pad, jitter, scale, rotate, jitter (Olah et al. 2017).
-
-    pad_px of mid grey; a random cut of jitter_px less; a scale out of .90, .92 ... 1.10; an angle
-    out of -10 ... 10 degrees in whole steps and five times 0; a cut of last_jitter_px less. All in
-    one resampling, at the image's own resolution; what lies outside is mid grey.
-    Gradients on CUDA are summed in no fixed order (torch's grid sampler).
-    """
+class WholeImage:
+    """The image itself, `count` times, without crop or noise: what is left of an ablation."""
 
     count: int = 1
-    pad_px: int = 12
-    jitter_px: int = 8
-    scales: tuple[float, ...] = tuple(1 + (i - 5) / 50 for i in range(11))
-    angles_deg: tuple[float, ...] = (*range(-10, 11), 0, 0, 0, 0, 0)
-    last_jitter_px: int = 4
 
     def __call__(
         self, images: Tensor, generators: Sequence[Generator], size_px: int, progress: float
     ) -> Tensor:
-        """Views (n * count, 3, h', w'), h' = h + 2 pad - jitters: the classifier resizes them."""
-        height, width = images.shape[-2:]
-        shrink = 2 * self.pad_px - self.jitter_px - self.last_jitter_px
-        out_h, out_w = height + shrink, width + shrink
-        first, scale, angle, last = self.draw(generators)
-        x = torch.arange(out_w, device=images.device) + 0.5 - out_w / 2
-        y = torch.arange(out_h, device=images.device) + 0.5 - out_h / 2
-        at = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)[None] + last[:, None, None]
-        turn = torch.stack(
-            [
-                torch.stack([torch.cos(angle), -torch.sin(angle)], dim=-1),
-                torch.stack([torch.sin(angle), torch.cos(angle)], dim=-1),
-            ],
-            dim=-2,
-        )
-        at = torch.einsum("nij,nhwj->nhwi", turn, at) / scale[:, None, None, None]
-        at = at + first[:, None, None]
-        grid = 2 * at / at.new_tensor([width, height])
-        source = images.repeat_interleave(self.count, 0) - 0.5
-        views = F.grid_sample(source, grid, mode="bilinear", align_corners=False)
-        return views + 0.5
-
-    def draw(self, generators: Sequence[Generator]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """First cut's shift (m, 2) px, scale (m,), angle (m,) rad, last cut's shift (m, 2) px."""
-
-        def whole(below: int, *shape: int) -> Tensor:
-            return torch.cat(
-                [
-                    torch.randint(below, (self.count, *shape), generator=g, device=g.device)
-                    for g in generators
-                ]
-            )
-
-        first = whole(self.jitter_px + 1, 2) - self.jitter_px / 2
-        scales = torch.tensor(self.scales, device=first.device)[whole(len(self.scales))]
-        angles = torch.tensor(self.angles_deg, device=first.device)[whole(len(self.angles_deg))]
-        last = whole(self.last_jitter_px + 1, 2) - self.last_jitter_px / 2
-        return first, scales, torch.deg2rad(angles.float()), last
+        """Views (n * count, 3, h, w): the classifier resizes them."""
+        return images.repeat_interleave(self.count, 0)

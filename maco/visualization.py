@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,17 +66,26 @@ class Visualization:
     @classmethod
     def load(cls, path: Path | str) -> Visualization:
         """Reads what `save` wrote; raises ValueError if it is not there or is something else."""
-        stem = _stem(path)
-        file_path = stem.with_name(stem.name + ".safetensors")
-        if not file_path.is_file():
-            raise ValueError(f"there is no visualization {file_path}")
-        try:
-            with safe_open(file_path, "pt") as file:
-                config = json.loads((file.metadata() or {})["maco"])
-                names = ("image", "sensitivity", "parameters", "trace")
-                return cls(**{name: file.get_tensor(name) for name in names}, config=config)
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise ValueError(f"{file_path} is no saved visualization") from error
+        config, tensors = _read(path, ("image", "sensitivity", "parameters", "trace"))
+        return cls(**tensors, config=config)
+
+
+def read_config(path: Path | str) -> dict[str, Any]:
+    """How a saved visualization was made, without its pictures; ValueError as `load` has it."""
+    return _read(path, ())[0]
+
+
+def _read(path: Path | str, names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    stem = _stem(path)
+    file_path = stem.with_name(stem.name + ".safetensors")
+    if not file_path.is_file():
+        raise ValueError(f"there is no visualization {file_path}")
+    try:
+        with safe_open(file_path, "pt") as file:
+            config = json.loads((file.metadata() or {})["maco"])
+            return config, {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ValueError(f"{file_path} is no saved visualization") from error
 
 
 def transparency(sensitivity: Tensor, percentile: float = 80.0) -> Tensor:

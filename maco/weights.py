@@ -15,7 +15,7 @@ from torch import nn
 
 def load_weights(network: nn.Module, path: Path, name: str) -> None:
     """Loads a safetensors or pth file into a network; ValueError says how it does not fit."""
-    state = _read_weights(path)
+    state = read_weights(path)
     for wrapper in ("state_dict", "model"):
         if isinstance(state.get(wrapper), Mapping):
             state = dict(state[wrapper])
@@ -41,7 +41,8 @@ def load_weights(network: nn.Module, path: Path, name: str) -> None:
     )
 
 
-def _read_weights(path: Path) -> dict[str, Any]:
+def read_weights(path: Path) -> dict[str, Any]:
+    """What a safetensors or pth file holds, nothing in it executed; ValueError if it is neither."""
     if not path.is_file():
         raise ValueError(f"there is no weights file {path}")
     try:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, mode
 
 from stimuli.rows import Text
 
-PRESETS = ("paper", "horama", "xplique", "lucid", "cbr")
+PRESETS = ("paper", "horama", "xplique", "lucid", "olah", "cbr")
 
 
 def name_nearest(name: object, allowed: tuple[str, ...]) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,14 +13,14 @@ from tqdm import tqdm
 from maco.classifiers import Classifier
 from maco.objectives import Objective
 from maco.presets import Preset, find_preset
+from maco.render.diversity import Diversity, Siblings
+from maco.render.reader import Reader, RenderError
 from maco.spectrum import Spectrum, natural_spectrum
 from maco.visualization import Visualization
 
+__all__ = ["Diversity", "RenderError", "configuration", "render"]
+
 FLAT_STEPS = 8  # so many steps without any gradient and a unit is given up
-
-
-class RenderError(ValueError):
-    """A unit that cannot be rendered: says which, at which step, and why."""
 
 
 def render(
@@ -31,6 +30,7 @@ def render(
     *,
     seeds: Sequence[int] | None = None,
     spectrum: Spectrum | None = None,
+    diversity: Diversity | None = None,
     memory_gib: float = 2.0,
     progress: bool | Callable[[int], object] = True,
     **overrides: Any,
@@ -40,6 +40,7 @@ def render(
     seeds: one for each objective (default 0, 1, ...); the same objective and seed give the same
         image whatever else is rendered beside it, but for rounding.
     spectrum: the magnitude for MACO (default: that of natural photographs).
+    diversity: makes images of the same objective differ; they then depend on each other.
     memory_gib: how much a network's activations may take; more views than fit go part by part.
     progress: True shows a bar; a function is called after each step with the images done in it.
     overrides: fields of the preset to replace, such as `steps=128, size_px=(256, 384)`.
@@ -56,7 +57,8 @@ def render(
     parameterization = preset.parameters(spectrum)
     transform = preset.transform()
     ascent = _Ascent(parameterization.initial(generators), preset)
-    reader = _Reader(classifier, objectives, preset, memory_gib)
+    siblings = Siblings.among(objectives, diversity)
+    reader = Reader(classifier, objectives, preset, memory_gib, siblings)
     trace = []
     sensitivity: Tensor | float = 0.0
     with _counter(progress, preset.steps, len(objectives)) as count:
@@ -64,10 +66,13 @@ def render(
             images = parameterization(ascent.parameters)
             done = step / max(1, preset.steps - 1)
             views = transform(images, generators, classifier.input_size_px, done)
-            values, views_gradient = reader.gradient(views.detach())
+            values, pull, push = reader.gradient(views.detach())
             image_gradient, gradient = torch.autograd.grad(
-                views, [images, ascent.parameters], views_gradient
+                views, [images, ascent.parameters], pull, retain_graph=push is not None
             )
+            if siblings is not None and push is not None:
+                (push,) = torch.autograd.grad(views, ascent.parameters, push)
+                gradient = siblings.diversity.apply(gradient, push)
             reader.check(values, step)
             ascent.step(gradient, step, reader.names)
             sensitivity = sensitivity + image_gradient.abs()
@@ -81,7 +86,8 @@ def render(
             sensitivity=(torch.as_tensor(sensitivity)[i] / preset.steps).cpu(),
             parameters=ascent.parameters.detach()[i].cpu(),
             trace=torch.stack(trace)[:, i].cpu(),
-            config=configuration(classifier, objective, preset, spectrum, seed),
+            config=configuration(classifier, objective, preset, spectrum, seed)
+            | ({} if siblings is None else siblings.configuration(i, seeds)),
         )
         for i, (objective, seed) in enumerate(zip(objectives, seeds, strict=True))
     ]
@@ -90,7 +96,10 @@ def render(
 def configuration(
     classifier: Classifier, objective: Objective, preset: Preset, spectrum: Spectrum, seed: int
 ) -> dict[str, Any]:
-    """Everything a visualization depends on, as plain values: what is saved beside it."""
+    """Everything a visualization depends on, as plain values: what is saved beside it.
+
+    One that was made to differ from others has a "diversity" too, with the seeds of all of them.
+    """
     return {
         "network": classifier.name,
         "weights_digest": classifier.weights_digest(),
@@ -137,81 +146,6 @@ class _Ascent:
             remaining = (1 + math.cos(math.pi * step / self.preset.steps)) / 2
             self.optimizer.param_groups[0]["lr"] = self.preset.learning_rate * remaining
         self.optimizer.step()
-
-
-class _Reader:
-    """Values and gradients of the objectives, `crops` views each, in parts that fit in memory."""
-
-    def __init__(
-        self,
-        classifier: Classifier,
-        objectives: Sequence[Objective],
-        preset: Preset,
-        memory_gib: float,
-    ) -> None:
-        self.classifier = classifier
-        self.objectives = objectives
-        self.count = preset.crops
-        self.half = preset.precision == "auto" and classifier.half_precision
-        self.layers = frozenset().union(*(objective.layers for objective in objectives))
-        self.names = [f"{objective!r} of {classifier.name}" for objective in objectives]
-        fitting = int(memory_gib * 2**30 / self._bytes_per_view())
-        self.part = max(1, min(fitting, classifier.batch))
-
-    def gradient(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean value (n,) of each objective over its views, and its gradient by the views."""
-        values = views.new_zeros(len(self.objectives))
-        gradients = []
-        for start in range(0, len(views), self.part):
-            part = views[start : start + self.part].requires_grad_()
-            with self._precision():
-                read = self.classifier.read(part, self.layers)
-            sums = []
-            for unit, own in self._units(start, len(part)):
-                activations = {layer: value[own].float() for layer, value in read.items()}
-                sums.append(self.objectives[unit](activations).sum() / self.count)
-                if not sums[-1].requires_grad:
-                    raise RenderError(f"{self.names[unit]} does not depend on the image")
-                values[unit] += sums[-1].detach()
-            gradients.append(torch.autograd.grad(torch.stack(sums).sum(), part)[0])
-        return values, torch.cat(gradients)
-
-    def _units(self, start: int, length: int) -> Iterator[tuple[int, slice]]:
-        """The units whose views lie in a part, and where in it."""
-        for unit in range(start // self.count, (start + length - 1) // self.count + 1):
-            first, last = unit * self.count - start, (unit + 1) * self.count - start
-            yield unit, slice(max(0, first), min(length, last))
-
-    def check(self, values: Tensor, step: int) -> None:
-        finite = values.isfinite()
-        if not bool(finite.all()):
-            unit = int((~finite).long().argmax())
-            raise RenderError(f"{self.names[unit]} is {float(values[unit])} at step {step}")
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.half:
-            return torch.autocast(self.classifier.device.type, torch.bfloat16)
-        return nullcontext()
-
-    def _bytes_per_view(self) -> int:
-        """What the network keeps of one more view for its backward pass, in bytes."""
-        return max(1, self._bytes_kept(2) - self._bytes_kept(1))
-
-    def _bytes_kept(self, views: int) -> int:
-        kept: dict[int, Tensor] = {}
-
-        def keep(tensor: Tensor) -> Tensor:
-            kept[tensor.untyped_storage().data_ptr()] = tensor
-            return tensor
-
-        side = self.classifier.input_size_px
-        view = torch.zeros(views, 3, side, side, device=self.classifier.device, requires_grad=True)
-        with (
-            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-            self._precision(),
-        ):
-            self.classifier.read(view, self.layers)
-        return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
 class _counter:  # noqa: N801 - used as a context, like tqdm

@@ -1,4 +1,4 @@
-"""python -m maco.render: visualizations of a network's classes or channels, as PNG and safetensors.
+"""python -m maco.render: visualizations of a network's classes, channels or layers, as PNG files.
 
 What is already in the output folder with the same configuration is left alone, so that a stopped
 command can be run again.
@@ -6,24 +6,29 @@ command can be run again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from maco.classifiers import Classifier
+from maco.commandline import ListCommand
+from maco.networks import load_network
 from maco.objectives import Objective, channel, logit
-from maco.presets import PRESETS, find_preset
-from maco.render import configuration, render
+from maco.objectives import layer as whole_layer
+from maco.presets import PRESETS, Preset, find_preset
+from maco.render import Diversity, configuration, render
+from maco.render.diversity import Siblings
 from maco.spectrum import Spectrum, natural_spectrum
-from maco.visualization import Visualization
+from maco.visualization import read_config
 
 GROUP = 16  # rendered in one pass, and saved
 
 
-@click.command(help=__doc__)
-@click.option("--model", required=True, help="timm name, or torchvision/NAME.")
+@click.command(cls=ListCommand, help=__doc__)
+@click.option("--model", required=True, help="timm name, torchvision/NAME, or one of --networks.")
 @click.option("--classes", multiple=True, help="Index, label or wnid; several may follow.")
-@click.option("--layer", help="With --channels: the layer's module name.")
+@click.option("--layer", help="Module name: of --channels, or of all it answers (deep dream).")
 @click.option(
     "--channels", multiple=True, type=int, help="Channels of the layer; several may follow."
 )
@@ -36,17 +41,18 @@ GROUP = 16  # rendered in one pass, and saved
     show_default=True,
     help="Visualizations of each unit.",
 )
+@click.option("--diversity", metavar="LAYER", help="Copies of a unit differ in this layer.")
 @click.option(
     "--seed", default=0, show_default=True, help="Of the first copy; the next has one more."
 )
 @click.option("--steps", type=int, help="Instead of the preset's.")
 @click.option("--size", "size_px", type=int, help="Side in pixels, instead of the preset's.")
 @click.option("--weights", type=click.Path(path_type=Path), help="File with the network's weights.")
+@click.option("--networks", type=click.Path(path_type=Path), help="TOML file with [[networks]].")
 @click.option(
     "--spectrum", "spectrum_file", type=click.Path(path_type=Path), help="Of maco.spectrum."
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps or auto.")
-@click.argument("more", nargs=-1)
 def main(
     model: str,
     classes: tuple[str, ...],
@@ -55,73 +61,106 @@ def main(
     out: Path,
     preset: str,
     copies: int,
+    diversity: str | None,
     seed: int,
     steps: int | None,
     size_px: int | None,
     weights: Path | None,
+    networks: Path | None,
     spectrum_file: Path | None,
     device: str,
-    more: tuple[str, ...],
 ) -> None:
     """The command line."""
     try:
         given = {"steps": steps, "size_px": size_px}
         settings = find_preset(preset, **{k: v for k, v in given.items() if v is not None})
-        classifier = Classifier.load(model, weights=weights, device=device)
+        classifier = load_network(model, networks=networks, weights=weights, device=device)
         spectrum = Spectrum.load(spectrum_file) if spectrum_file else natural_spectrum()
-        wanted = _objectives(classifier, classes, layer, channels, more)
-        todo = []
-        for name, objective in wanted.items():
-            for copy in range(seed, seed + copies):
-                path = out / (name if copies == 1 else f"{name}-{copy}")
-                config = configuration(classifier, objective, settings, spectrum, copy)
-                if not _is_done(path, config):
-                    todo.append((path, objective, copy))
-        for start in range(0, len(todo), GROUP):
-            part = todo[start : start + GROUP]
-            made = render(
+        wanted = _objectives(classifier, classes, layer, channels)
+        seeds = range(seed, seed + copies)
+        differing = Diversity(diversity) if diversity is not None else None
+        groups = [
+            _missing(group, classifier, settings, spectrum, differing)
+            for group in _groups(wanted, seeds, out, differing)
+        ]
+        for group in filter(None, groups):
+            visualizations = render(
                 classifier,
-                [objective for _, objective, _ in part],
+                [objective for _, objective, _ in group],
                 settings,
-                seeds=[copy for _, _, copy in part],
+                seeds=[copy for _, _, copy in group],
                 spectrum=spectrum,
+                diversity=differing,
             )
-            for (path, _, _), visualization in zip(part, made, strict=True):
+            for (path, _, _), visualization in zip(group, visualizations, strict=True):
                 visualization.save(path)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{out} cannot be written: {error.strerror or error}") from error
-    click.echo(f"{len(todo)} rendered, {len(wanted) * copies - len(todo)} were there: {out}")
+    made = sum(len(group) for group in groups)
+    click.echo(f"{made} rendered, {len(wanted) * copies - made} were there: {out}")
+
+
+Copy = tuple[Path, Objective, int]  # where it is saved, what it pleases, its seed
+
+
+def _groups(
+    wanted: dict[str, Objective], seeds: range, out: Path, diversity: Diversity | None
+) -> Iterator[list[Copy]]:
+    """What is rendered in one pass: as many as are fast, or all that are to differ."""
+    copies = [
+        (out / (name if len(seeds) == 1 else f"{name}-{seed}"), objective, seed)
+        for name, objective in wanted.items()
+        for seed in seeds
+    ]
+    size = len(seeds) if diversity is not None else GROUP
+    for start in range(0, len(copies), size):
+        yield copies[start : start + size]
+
+
+def _missing(
+    group: list[Copy],
+    classifier: Classifier,
+    preset: Preset,
+    spectrum: Spectrum,
+    diversity: Diversity | None,
+) -> list[Copy]:
+    """The copies that are not there; all of them if they are to differ and one is not there.
+
+    Raises ValueError for a file of another configuration.
+    """
+    siblings = Siblings.among([objective for _, objective, _ in group], diversity)
+    seeds = [seed for _, _, seed in group]
+    missing = []
+    for unit, (path, objective, seed) in enumerate(group):
+        wanted = configuration(classifier, objective, preset, spectrum, seed)
+        if siblings is not None:
+            wanted |= siblings.configuration(unit, seeds)
+        if not _is_done(path, wanted):
+            missing.append(group[unit])
+    return group if siblings is not None and missing else missing
 
 
 def _objectives(
-    classifier: Classifier,
-    classes: tuple[str, ...],
-    layer: str | None,
-    channels: tuple[int, ...],
-    more: tuple[str, ...],
+    classifier: Classifier, classes: tuple[str, ...], layer: str | None, channels: tuple[int, ...]
 ) -> dict[str, Objective]:
-    """File name -> objective. What stands alone on the command line continues the last list."""
-    if bool(layer) != bool(channels):
-        raise ValueError("--layer and --channels go together")
-    if classes and channels:
-        raise ValueError("give --classes or --channels, not both")
+    """File name -> objective."""
+    if bool(classes) == bool(layer):
+        raise ValueError("give --classes, or --layer with or without --channels")
+    if channels and not layer:
+        raise ValueError("--channels are those of a --layer: give it too")
     if layer:
-        if not all(word.isdecimal() for word in more):
-            raise ValueError(f"--channels are numbers: {' '.join(more)}")
-        indices = [*channels, *(int(word) for word in more)]
-        return {f"{layer}-{index}": channel(layer, index) for index in indices}
-    if not classes:
-        raise ValueError("nothing to render: give --classes, or --layer and --channels")
-    indices = [classifier.class_index(name) for name in (*classes, *more)]
+        named = {f"{layer}-{index}": channel(layer, index) for index in channels}
+        return named or {layer: whole_layer(layer)}
+    indices = [classifier.class_index(name) for name in classes]
     labels = classifier.class_labels
     return {f"{labels[i].split(',')[0].replace(' ', '_')}-{i}": logit(i) for i in indices}
 
 
 def _is_done(path: Path, config: dict[str, object]) -> bool:
     try:
-        found = Visualization.load(path).config
+        found = read_config(path)
     except ValueError:
         return False
     if found != config:

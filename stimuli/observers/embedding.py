@@ -45,7 +45,8 @@ class Embedding:
     def _describe(self, images: Sequence[Named]) -> dict[str, Tensor]:
         pixels = torch.stack([image for _, image in images]).to(self.classifier.device)
         with torch.inference_mode():
-            found = as_map(self.classifier.read(pixels, [self.layer])[self.layer])
+            read = self.classifier.read(pixels, [self.layer])[self.layer]
+            found = as_map(read.mT if read.ndim == 3 else read)
         if found is None or len(found) != len(images):
             raise ValueError(
                 f"layer {self.layer!r} of {self.classifier.name} gives no feature map: choose one"

@@ -89,16 +89,33 @@ def test_visualizations_of_channels_in_several_copies(weights, tmp_path):
     assert not torch.equal(copies[0].image, copies[1].image)
 
 
+def test_copies_that_differ_and_a_deep_dream(weights, tmp_path):
+    command = ["--model", "test_resnet", "--weights", weights, "--out", tmp_path, "--device", "cpu"]
+    command += ["--steps", 3, "--size", 32]
+    plain = run(render_command, *command, "--layer", "layer2")
+    assert "1 rendered" in plain.output
+    assert Visualization.load(tmp_path / "layer2").config["objective"] == "layer('layer2')"
+    differing = [*command, "--classes", 1, 2, "--copies", 2, "--diversity", "layer1"]
+    assert "4 rendered" in run(render_command, *differing).output
+    paths = sorted(tmp_path.glob("goldfish-1-*.safetensors"))
+    configs = [Visualization.load(path).config for path in paths]
+    assert [config["diversity"]["seeds"] for config in configs] == [[0, 1], [0, 1]]
+    paths[0].unlink()
+    assert "2 rendered, 2 were there" in run(render_command, *differing).output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--classes", "peacok"], "did you mean peacock"),
         (["--classes", "crane"], "names classes [134, 517]"),
         (["--classes", "1", "--preset", "papper"], "did you mean paper"),
-        (["--layer", "layer1"], "--layer and --channels go together"),
+        (["--channels", "1"], "give --classes, or --layer"),
+        (["--classes", "1", "--channels", "1"], "--channels are those of a --layer"),
+        (["--classes", "1", "--copies", "2", "--diversity", "layer9"], "has no layer 'layer9'"),
         (["--layer", "layer9", "--channels", "1"], "has no layer 'layer9'"),
-        (["--classes", "1", "--layer", "layer1", "--channels", "1"], "not both"),
-        ([], "nothing to render"),
+        (["--classes", "1", "--layer", "layer1", "--channels", "1"], "give --classes, or --layer"),
+        ([], "give --classes, or --layer"),
         (["--classes", "1", "--spectrum", "none.safetensors"], "does not exist"),
     ],
 )

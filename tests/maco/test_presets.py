@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from maco import (
     PRESETS,
@@ -14,6 +15,7 @@ from maco import (
     MacoPhase,
     PixelBuffer,
     Robustness,
+    XpliqueStandard,
     find_preset,
     natural_spectrum,
 )
@@ -37,7 +39,8 @@ def test_the_papers_own_numbers():
         ("horama", MacoPhase, CropAndNoise),
         ("xplique", MacoPhase, CropAndNoise),
         ("lucid", FourierSpectrum, Robustness),
-        ("cbr", PixelBuffer, Robustness),
+        ("olah", FourierSpectrum, XpliqueStandard),
+        ("cbr", PixelBuffer, XpliqueStandard),
     ],
 )
 def test_what_each_preset_optimises_and_shows(name, parameterization, transform):
@@ -74,6 +77,7 @@ def test_unknown_presets_and_fields_are_answered_with_the_known_ones():
         ("optimizer", "sgd"),
         ("schedule", "cos"),
         ("to_pixels", "tanh"),
+        ("transforms", "crop"),
         ("steps", 0),
         ("crops", 0),
         ("size_px", 1),
@@ -102,3 +106,21 @@ def test_values_outside_what_is_allowed(field, value):
 def test_a_field_that_would_change_nothing_is_refused(preset, field, value):
     with pytest.raises(ValueError, match=f"{field} has no effect here"):
         find_preset(preset, **{field: value})
+
+
+@pytest.mark.parametrize("parameterization", ["maco", "fourier", "pixels"])
+@pytest.mark.parametrize("transforms", ["crops", "lucid", "xplique", "none"])
+def test_any_parameterization_goes_with_any_transforms(parameterization, transforms, generators):
+    preset = find_preset(
+        "paper", parameterization=parameterization, transforms=transforms, size_px=32, crops=3
+    )
+    own = generators(0, 1)
+    images = preset.parameters(natural_spectrum())(drawn(preset, own))
+    views = preset.transform()(images, own, 24, 0.5)
+    assert views.shape[:2] == (6, 3)
+    if transforms == "none":
+        assert torch.equal(views[:3], images[:1].expand(3, -1, -1, -1))
+
+
+def drawn(preset, generators):
+    return preset.parameters(natural_spectrum()).initial(generators)

@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from maco import Visualization, find_preset, logit, render, transparency
+from maco.visualization import read_config
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_save_and_load(made, tmp_path):
     loaded = Visualization.load(tmp_path / "deep" / "peacock")
     for name in ("image", "sensitivity", "parameters", "trace", "alpha"):
         assert torch.equal(getattr(loaded, name), getattr(made, name))
-    assert loaded.config == made.config
+    assert loaded.config == made.config == read_config(tmp_path / "deep" / "peacock.png")
 
 
 def test_a_rendered_configuration_survives_the_file(tiny, tmp_path):
