@@ -11,22 +11,12 @@ from __future__ import annotations
 import click
 import torch
 from networks import load
-from torch import Tensor
 
 from maco import CropAndNoise, Visualization, logit, natural_spectrum, render
-from maco.color import decorrelate
+from maco.metrics.naturalness import magnitude_survival
 from maco.presets import PIXEL_MAPS
 
 COLUMNS = ("brightness", "colour", "gain", "saturated", "crops", "softmax", "whole", "softmax")
-
-
-def survival(image: Tensor) -> tuple[float, float, float]:
-    """S.d. of the log magnitude ratio of brightness and of colour, and the best-fitting gain."""
-    magnitude = natural_spectrum().magnitude(*image.shape[-2:]).double().flatten(1)[:, 1:]
-    found = torch.fft.rfft2(decorrelate(image.double())).abs().flatten(1)[:, 1:]
-    spread = (found / magnitude).log().std(1)
-    gain = (found * magnitude).sum() / magnitude.square().sum()
-    return float(spread[0]), float(spread[1:].mean()), float(gain)
 
 
 def scores(network: object, made: Visualization, index: int) -> list[float]:
@@ -66,7 +56,9 @@ def main(model: str, steps: int, size_px: int, classes: str, schedule: str) -> N
         rows = []
         for one, index in zip(made, indices, strict=True):
             saturated = float(((one.image < 0.02) | (one.image > 0.98)).float().mean())
-            rows.append([*survival(one.image), saturated, *scores(network, one, index)])
+            found = magnitude_survival(one.image, natural_spectrum())
+            survival = (found.brightness, found.colour, found.gain)
+            rows.append([*survival, saturated, *scores(network, one, index)])
         means = torch.tensor(rows).mean(0).tolist()
         print(f"{name:14s}" + "".join(f"{value:12.3f}" for value in means), flush=True)
 
