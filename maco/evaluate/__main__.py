@@ -1,0 +1,188 @@
+"""python -m maco.evaluate: the paper's Tables 1 to 3 and Figure 2 on any networks and classes.
+
+Renders each class of each network with each method, measures every picture, and writes
+measurements.csv, tables (CSV, Markdown) and figures. Stopped and run again it goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+
+from maco import __version__
+from maco.classifiers import Classifier
+from maco.commandline import ListCommand
+from maco.evaluate.measures import (
+    PAPER_TRANSFER,
+    Photographs,
+    Rules,
+    feature_networks,
+    measure_pictures,
+    measure_sets,
+)
+from maco.evaluate.methods import ABLATION, Method, read_methods
+from maco.evaluate.renders import Render, plan_renders, render_missing
+from maco.evaluate.reporting import write_report
+from maco.files import write_atomically
+from maco.networks import load_network
+from maco.photographs import find_photographs
+from maco.spectrum import Spectrum, natural_spectrum
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(cls=ListCommand, help=__doc__)
+@click.option("--models", multiple=True, required=True, help="timm names, torchvision/NAME, or of")
+@click.option("--networks", type=_PATH, help="a TOML file with [[networks]], as in a study file.")
+@click.option("--methods", multiple=True, default=("maco", "maco_masked", "olah", "cbr"))
+@click.option("--ablation", is_flag=True, help="Also the methods of Table 3.")
+@click.option("--settings", type=_PATH, help="TOML file with [methods.NAME]: fields of a preset.")
+@click.option("--classes", multiple=True, help="Index, label or wnid; else every folder's.")
+@click.option("--seeds", multiple=True, type=int, default=(0,), show_default=True)
+@click.option("--real-images", required=True, type=_PATH, help="A folder a class, or index.csv.")
+@click.option("--real-size", default=512, show_default=True, help="Side they are compared at, px.")
+@click.option("--transfer", multiple=True, help="Classifiers; 'paper' for its six; else --models.")
+@click.option("--views", multiple=True, type=click.FloatRange(0, 1, min_open=True))
+@click.option("--neighbours", multiple=True, type=click.IntRange(min=1), default=(1, 5))
+@click.option("--layers", multiple=True, metavar="NETWORK=LAYER,LAYER", help="For Deep-KNN.")
+@click.option("--inception", type=_PATH, help="Inception's weights: FID as the paper has it.")
+@click.option("--spectrum", "spectrum_file", type=_PATH, help="Of maco.spectrum.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--render-only", is_flag=True, help="Stop before anything is measured.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps or auto.")
+def main(**options: Any) -> None:
+    """The command line."""
+    try:
+        evaluate(**options)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        where = error.filename or options["out"]
+        raise click.ClickException(f"{where}: {error.strerror or error}") from error
+
+
+def evaluate(
+    models: Sequence[str],
+    networks: Path | None,
+    methods: Sequence[str],
+    ablation: bool,
+    settings: Path | None,
+    classes: Sequence[str],
+    seeds: Sequence[int],
+    real_images: Path,
+    real_size: int,
+    transfer: Sequence[str],
+    views: Sequence[float],
+    neighbours: Sequence[int],
+    layers: Sequence[str],
+    inception: Path | None,
+    spectrum_file: Path | None,
+    out: Path,
+    render_only: bool,
+    device: str,
+) -> None:
+    """The whole evaluation; arguments as the command's. Raises ValueError for what cannot be."""
+    chosen = _choose(read_methods(settings), (*methods, *(ABLATION if ablation else ())))
+    rules = Rules(
+        views=tuple(views) or Rules.views,
+        neighbours=tuple(neighbours),
+        layers=_layers(layers, models),
+    )
+    spectrum = Spectrum.load(spectrum_file) if spectrum_file else natural_spectrum()
+    classifiers = {name: load_network(name, networks=networks, device=device) for name in models}
+    jury = _jury(transfer, classifiers, networks, device)
+    _check_classes({**classifiers, **jury})
+    first = next(iter(classifiers.values()))
+    indices = [first.class_index(name) for name in classes] or None
+    photographs = Photographs(find_photographs(real_images, first, indices), real_size)
+    _check_neighbours(photographs, rules, first)
+    planned = plan_renders(classifiers, chosen, list(photographs.files), list(seeds))
+    pictures = _pictures(planned, chosen)
+    presets = {method.render: method.preset for method in chosen}
+    made = render_missing(planned, classifiers, presets, out, spectrum=spectrum)
+    click.echo(f"{made} rendered, {len(planned) - made} were there: {out / 'renders'}")
+    if render_only:
+        return
+    rows = measure_pictures(pictures, classifiers, jury, photographs, rules, spectrum, out)
+    extractors = feature_networks({**classifiers, **jury}, inception, rules)
+    sets = measure_sets(pictures, extractors, photographs, rules.views, out)
+    _write_csv(pd.DataFrame(rows), out / "measurements.csv")
+    _write_csv(pd.DataFrame(sets), out / "distributions.csv")
+    record = {
+        "networks": {name: one.weights_digest() for name, one in classifiers.items()},
+        "transfer": {name: one.weights_digest() for name, one in jury.items()},
+        "methods": {method.name: method.preset.to_dict() for method in chosen},
+        "classes": {str(i): first.class_labels[i].split(",")[0] for i in photographs.files},
+        "photographs": {str(i): len(files) for i, files in photographs.files.items()},
+        "seeds": list(seeds),
+        "views": list(rules.views),
+        "layers": {name: list(rules.layers_of(name, one)) for name, one in classifiers.items()},
+        "software": {"maco": __version__, **{n: version(n) for n in ("torch", "timm")}},
+    }
+    write_atomically(out / "evaluation.json", (json.dumps(record, indent=1) + "\n").encode())
+    write_report(out, chosen, pictures, photographs)
+    click.echo(f"The result: {out / 'tables.md'}")
+
+
+def _choose(known: Mapping[str, Method], names: Sequence[str]) -> list[Method]:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown method {name!r}: {', '.join(known)}")
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def _layers(given: Sequence[str], models: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    layers = {}
+    for word in given:
+        name, _, listed = word.partition("=")
+        if name not in models or not listed:
+            raise ValueError(f"--layers {word}: write NETWORK=LAYER,LAYER with one of --models")
+        layers[name] = tuple(listed.split(","))
+    return layers
+
+
+def _jury(
+    names: Sequence[str], classifiers: Mapping[str, Classifier], networks: Path | None, device: str
+) -> dict[str, Classifier]:
+    """The transfer set: pictures are shown to each but the network they were made for."""
+    if not names:
+        return dict(classifiers)
+    listed = [own for name in names for own in (PAPER_TRANSFER if name == "paper" else (name,))]
+    return {
+        name: classifiers.get(name) or load_network(name, networks=networks, device=device)
+        for name in dict.fromkeys(listed)
+    }
+
+
+def _check_classes(classifiers: Mapping[str, Classifier]) -> None:
+    counts = {name: classifier.classes for name, classifier in classifiers.items()}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise ValueError(f"the networks must have the same classes; they have {found}")
+
+
+def _check_neighbours(photographs: Photographs, rules: Rules, classifier: Classifier) -> None:
+    for index, files in photographs.files.items():
+        if len(files) < max(rules.neighbours):
+            raise ValueError(
+                f"{classifier.class_labels[index]} has {len(files)} photographs: --neighbours"
+                f" {max(rules.neighbours)} needs as many"
+            )
+
+
+def _pictures(planned: Sequence[Render], chosen: Sequence[Method]) -> list[tuple[Method, Render]]:
+    return [(method, one) for method in chosen for one in planned if one.method == method.render]
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    write_atomically(path, table.to_csv(index=False, float_format="%.6g").encode())
+
+
+if __name__ == "__main__":
+    main()

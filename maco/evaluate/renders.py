@@ -1,0 +1,127 @@
+"""Stage one: every class of every network with every method, each file written once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from maco.classifiers import Classifier
+from maco.evaluate.methods import Method
+from maco.files import write_atomically
+from maco.objectives import logit
+from maco.presets import Preset
+from maco.render import configuration, render
+from maco.spectrum import Spectrum, natural_spectrum
+from maco.visualization import read_config
+
+INDEX = "renders.json"
+
+
+@dataclass(frozen=True)
+class Render:
+    """One picture to make: what it shows and where it lies, without suffix, below the folder."""
+
+    render: str
+    network: str
+    method: str
+    label: str
+    index: int
+    seed: int
+
+
+def plan_renders(
+    classifiers: Mapping[str, Classifier],
+    methods: Sequence[Method],
+    classes: Sequence[int],
+    seeds: Sequence[int],
+) -> list[Render]:
+    """Every picture that the methods need, network by network; a masked method needs none."""
+    planned = []
+    for network, classifier in classifiers.items():
+        for method in dict.fromkeys(method.render for method in methods):
+            for index in classes:
+                label = classifier.class_labels[index].split(",")[0]
+                for seed in seeds:
+                    stem = f"{_plain(label)}-{index}-s{seed}"
+                    where = f"renders/{_plain(network)}/{method}/{stem}"
+                    planned.append(Render(where, network, method, label, index, seed))
+    return planned
+
+
+def render_missing(
+    planned: Sequence[Render],
+    classifiers: Mapping[str, Classifier],
+    presets: Mapping[str, Preset],
+    out: Path,
+    *,
+    spectrum: Spectrum | None = None,
+) -> int:
+    """Renders what is not there yet, writes the index; returns how many were made.
+
+    Raises ValueError for a file of another configuration, before anything is rendered.
+    """
+    spectrum = spectrum or natural_spectrum()
+    todo = [one for one in planned if not _is_done(one, classifiers, presets, out, spectrum)]
+    steps = sum(presets[one.method].steps for one in todo)
+    with tqdm(total=steps, unit="step", desc="rendering", disable=not todo) as bar:
+        for network, method, group in _groups(todo, classifiers):
+            bar.set_postfix_str(f"{network}, {method}")
+            made = render(
+                classifiers[network],
+                [logit(one.index) for one in group],
+                presets[method],
+                seeds=[one.seed for one in group],
+                spectrum=spectrum,
+                progress=bar.update,
+            )
+            for one, visualization in zip(group, made, strict=True):
+                visualization.save(out / one.render)
+    listed = [asdict(one) for one in planned]
+    write_atomically(out / INDEX, (json.dumps(listed, indent=1) + "\n").encode())
+    return len(todo)
+
+
+def _is_done(
+    one: Render,
+    classifiers: Mapping[str, Classifier],
+    presets: Mapping[str, Preset],
+    out: Path,
+    spectrum: Spectrum,
+) -> bool:
+    path = out / one.render
+    try:
+        found = read_config(path)
+    except ValueError:
+        return False
+    wanted = configuration(
+        classifiers[one.network], logit(one.index), presets[one.method], spectrum, one.seed
+    )
+    changed = sorted(key for key in wanted if found.get(key) != wanted[key])
+    if changed:
+        raise ValueError(
+            f"{path}.png was made with another {' and '.join(changed)}: choose another --out"
+        )
+    return True
+
+
+def _groups(
+    todo: Sequence[Render], classifiers: Mapping[str, Classifier]
+) -> Iterator[tuple[str, str, list[Render]]]:
+    """Pictures of one network and method, as many as its device renders well in one pass."""
+    by_method: dict[tuple[str, str], list[Render]] = {}
+    for one in todo:
+        by_method.setdefault((one.network, one.method), []).append(one)
+    for (network, method), pictures in by_method.items():
+        # On a CPU nothing is won by more, and what an interruption costs grows.
+        size = 2 if classifiers[network].device.type == "cpu" else 16
+        for start in range(0, len(pictures), size):
+            yield network, method, pictures[start : start + size]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "_", name).strip("_.") or "unnamed"

@@ -1,0 +1,92 @@
+"""What an evaluation leaves to read: tables as CSV and Markdown, and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from maco.evaluate.figures import draw_scores, draw_spectra, save_figure
+from maco.evaluate.measures import Photographs, picture
+from maco.evaluate.methods import ABLATION, Method
+from maco.evaluate.renders import Render
+from maco.evaluate.tables import compare, markdown, summarise, wide
+from maco.files import write_atomically
+from maco.metrics.naturalness import RadialSpectrum, mean_spectrum
+
+_QUALITY = ("knn_1", "knn_5", "knn_1_raw", "transfer_top1", "transfer_top5", "transfer_softmax")
+_STRENGTH = ("logit", "softmax", "brightness_sd", "colour_sd", "gain")
+_DRAWN = ("knn_1", "transfer_softmax", "logit")
+
+
+def write_report(
+    out: Path,
+    methods: Sequence[Method],
+    pictures: Sequence[tuple[Method, Render]],
+    photographs: Photographs,
+) -> None:
+    """Writes tables/*.csv, tables.md and figures/ of what was measured in a folder."""
+    measurements = pd.read_csv(out / "measurements.csv")
+    sets = pd.read_csv(out / "distributions.csv")
+    summary = summarise(measurements)
+    differences = compare(measurements, methods[0].name)
+    for name, table in (("means", summary), ("differences", differences)):
+        content = table.to_csv(index=False, float_format="%.6g")
+        write_atomically(out / "tables" / f"{name}.csv", content.encode())
+    text = "\n\n".join(_sections(summary, differences, sets, methods[0]))
+    write_atomically(out / "tables.md", (text + "\n").encode())
+    titles = {method.name: method.title for method in methods}
+    for view in summary["view"].unique():
+        drawn = [name for name in _DRAWN if name in set(summary["measure"])]
+        figure = draw_scores(summary, titles, drawn, view)
+        save_figure(figure, out / "figures" / f"scores-{view:g}")
+    save_figure(
+        draw_spectra(_spectra(out, methods, pictures, photographs)), out / "figures/spectra"
+    )
+
+
+def _sections(
+    summary: pd.DataFrame, differences: pd.DataFrame, sets: pd.DataFrame, first: Method
+) -> Iterator[str]:
+    yield "# Evaluation\n\nMeans with 95 % bootstrap intervals over classes."
+    for view in summary["view"].unique():
+        part = "the whole image" if view == 1 else f"the central {view:g} of the side"
+        yield f"## Plausibility and transfer, {part}\n\n" + markdown(wide(summary, _QUALITY, view))
+        yield f"## Strength and spectrum, {part}\n\n" + markdown(wide(summary, _STRENGTH, view))
+    if len(sets):
+        yield "## Distances between sets of images\n\n" + _distributions(sets)
+    clear = differences[(differences["better"].notna()) & (differences["better"] != "")]
+    yield f"## Where {first.title} differs clearly\n\n" + (
+        markdown(clear.drop(columns=["first"]).round(4).set_index("network"))
+        if len(clear)
+        else "Nowhere."
+    )
+    if set(ABLATION) <= set(summary["method"]):
+        pooled = summary[summary["network"] == summary["network"].iloc[-1]]
+        pooled = pooled.set_index("method").loc[list(ABLATION)].reset_index()
+        columns = ("logit", "softmax", "knn_1", "transfer_softmax", "transfer_top1")
+        yield "## Ablation (Table 3)\n\n" + markdown(wide(pooled, columns, pooled["view"].iloc[0]))
+
+
+def _distributions(sets: pd.DataFrame) -> str:
+    table = sets.copy()
+    table["fid"] = table["fid"].map("{:.4g}".format)
+    table["kid"] = [
+        f"{m:.3g} (s.d. {s:.2g})" for m, s in zip(table["kid"], table["kid_sd"], strict=True)
+    ]
+    return markdown(table.drop(columns=["kid_sd"]).set_index("network"))
+
+
+def _spectra(
+    out: Path,
+    methods: Sequence[Method],
+    pictures: Sequence[tuple[Method, Render]],
+    photographs: Photographs,
+) -> dict[str, RadialSpectrum]:
+    real = (image for index in photographs.files for image in photographs.of(index))
+    spectra = {"photographs": mean_spectrum(real)}
+    for method in methods:
+        own = (picture(one, method, out) for other, one in pictures if other == method)
+        spectra[method.title] = mean_spectrum(own)
+    return spectra

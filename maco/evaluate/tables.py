@@ -1,0 +1,127 @@
+"""Stage three: the paper's tables, with bootstrap intervals over classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from maco.metrics.intervals import bootstrap_interval
+
+# measure -> its heading, and whether more of it is better.
+MEASURES: dict[str, tuple[str, bool]] = {
+    "knn_1": ("Deep-KNN, k = 1", False),
+    "knn_5": ("Deep-KNN, k = 5", False),
+    "knn_1_raw": ("Deep-KNN, k = 1, not normalised", False),
+    "knn_5_raw": ("Deep-KNN, k = 5, not normalised", False),
+    "transfer_top1": ("transfer, top-1", True),
+    "transfer_top5": ("transfer, top-5", True),
+    "transfer_softmax": ("transfer, softmax", True),
+    "logit": ("logit", True),
+    "softmax": ("softmax", True),
+    "brightness_sd": ("s.d. of log magnitude, brightness", False),
+    "colour_sd": ("s.d. of log magnitude, colour", False),
+    "gain": ("gain of magnitude", True),
+}
+POOLED = "all"
+_SEED = 0
+
+
+def summarise(measurements: pd.DataFrame) -> pd.DataFrame:
+    """Means: a row a network (and all of them), method, view and measure; mean, low, high, n.
+
+    low, high: 95 % bootstrap interval of the mean; whole classes are drawn, for pictures of one
+    class are alike.
+    """
+    rows = []
+    measures = _measures(measurements)
+    for network, own in _by_network(measurements):
+        for (method, view), cell in own.groupby(["method", "view"], sort=False):
+            for measure in measures:
+                low, high = _interval(cell[measure], cell["class_index"])
+                rows.append(
+                    (network, method, view, measure, cell[measure].mean(), low, high, len(cell))
+                )
+    columns = ["network", "method", "view", "measure", "mean", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def compare(measurements: pd.DataFrame, first: str) -> pd.DataFrame:
+    """Differences first - other of paired pictures (network, class, seed), with the same intervals.
+
+    A row a network, other method, view and measure: difference, low, high, n and `better`: the
+    method that the interval favors, empty where it contains 0.
+    """
+    rows = []
+    pair = ["network", "class_index", "seed", "view"]
+    others = [name for name in measurements["method"].unique() if name != first]
+    mine = measurements[measurements["method"] == first].set_index(pair)
+    for other in others:
+        theirs = measurements[measurements["method"] == other].set_index(pair)
+        measures = _measures(measurements)
+        paired = (mine[measures] - theirs[measures]).dropna(how="all").reset_index()
+        for network, own in _by_network(paired):
+            for view, cell in own.groupby("view", sort=False):
+                for measure in measures:
+                    low, high = _interval(cell[measure], cell["class_index"])
+                    mean = cell[measure].mean()
+                    better = _favored(measure, low, high, first, other)
+                    row = (network, first, other, view, measure, mean, low, high, len(cell), better)
+                    rows.append(row)
+    columns = [
+        "network",
+        "first",
+        "other",
+        "view",
+        "measure",
+        "difference",
+        "low",
+        "high",
+        "n",
+        "better",
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def wide(summary: pd.DataFrame, measures: Sequence[str], view: float) -> pd.DataFrame:
+    """A table to read: networks and methods down, measures across, "mean [low, high]" in cells."""
+    part = summary[np.isclose(summary["view"], view, atol=1e-3)]
+    cells = {}
+    for (network, method), own in part.groupby(["network", "method"], sort=False):
+        values = own.set_index("measure")[["mean", "low", "high"]].T.to_dict()
+        cells[network, method] = {
+            MEASURES[measure][0]: "{mean:.3g} [{low:.3g}, {high:.3g}]".format(**values[measure])
+            for measure in measures
+            if measure in values
+        }
+    table = pd.DataFrame.from_dict(cells, orient="index")
+    table.index.names = ["network", "method"]
+    return table
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table as Markdown, its index as the first columns."""
+    flat = table.reset_index()
+    lines = [flat.columns.tolist(), ["---"] * len(flat.columns), *flat.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _by_network(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    parts = [(str(name), own) for name, own in table.groupby("network", sort=False)]
+    return parts + ([(POOLED, table)] if len(parts) > 1 else [])
+
+
+def _measures(table: pd.DataFrame) -> list[str]:
+    return [name for name in MEASURES if name in table.columns]
+
+
+def _interval(values: pd.Series, classes: pd.Series) -> tuple[float, float]:
+    generator = np.random.default_rng(_SEED)
+    return bootstrap_interval(values.to_numpy(float), generator, clusters=classes.to_numpy())
+
+
+def _favored(measure: str, low: float, high: float, first: str, other: str) -> str:
+    if low <= 0 <= high:
+        return ""
+    return first if (low > 0) == MEASURES[measure][1] else other
