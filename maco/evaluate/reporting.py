@@ -11,12 +11,13 @@ from maco.evaluate.figures import draw_scores, draw_spectra, save_figure
 from maco.evaluate.measures import Photographs, picture
 from maco.evaluate.methods import ABLATION, Method
 from maco.evaluate.renders import Render
-from maco.evaluate.tables import compare, markdown, summarise, wide
+from maco.evaluate.tables import BY_NETWORK, compare, markdown, summarise, wide
 from maco.files import write_atomically
 from maco.metrics.naturalness import RadialSpectrum, mean_spectrum
 
 _QUALITY = ("knn_1", "knn_5", "knn_1_raw", "transfer_top1", "transfer_top5", "transfer_softmax")
-_STRENGTH = ("logit", "softmax", "brightness_sd", "colour_sd", "gain")
+_STRENGTH = ("logit", "softmax")
+_SPECTRUM = ("brightness_sd", "colour_sd", "gain")
 _DRAWN = ("knn_1", "transfer_softmax", "logit")
 
 
@@ -53,7 +54,11 @@ def _sections(
     for view in summary["view"].unique():
         part = "the whole image" if view == 1 else f"the central {view:g} of the side"
         yield f"## Plausibility and transfer, {part}\n\n" + markdown(wide(summary, _QUALITY, view))
-        yield f"## Strength and spectrum, {part}\n\n" + markdown(wide(summary, _STRENGTH, view))
+        asked = [name for name in summary["measure"].unique() if name.startswith(BY_NETWORK)]
+        columns = (*asked, *_STRENGTH)
+        yield f"## By classifier, and strength, {part}\n\n" + markdown(wide(summary, columns, view))
+    view = summary["view"].iloc[0]
+    yield "## Magnitude spectrum, whole images\n\n" + markdown(wide(summary, _SPECTRUM, view))
     if len(sets):
         yield "## Distances between sets of images\n\n" + _distributions(sets)
     clear = differences[(differences["better"].notna()) & (differences["better"] != "")]
@@ -63,10 +68,11 @@ def _sections(
         else "Nowhere."
     )
     if set(ABLATION) <= set(summary["method"]):
-        pooled = summary[summary["network"] == summary["network"].iloc[-1]]
-        pooled = pooled.set_index("method").loc[list(ABLATION)].reset_index()
+        ordered = summary.set_index("method").loc[list(ABLATION)].reset_index()
         columns = ("logit", "softmax", "knn_1", "transfer_softmax", "transfer_top1")
-        yield "## Ablation (Table 3)\n\n" + markdown(wide(pooled, columns, pooled["view"].iloc[0]))
+        for view in summary["view"].unique():
+            table = markdown(wide(ordered, columns, view))
+            yield f"## Ablation (Table 3), the central {view:g} of the side\n\n{table}"
 
 
 def _distributions(sets: pd.DataFrame) -> str:

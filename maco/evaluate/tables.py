@@ -24,6 +24,7 @@ MEASURES: dict[str, tuple[str, bool]] = {
     "colour_sd": ("s.d. of log magnitude, colour", False),
     "gain": ("gain of magnitude", True),
 }
+BY_NETWORK = "top1_"  # and the name of the classifier that was asked
 POOLED = "all"
 _SEED = 0
 
@@ -39,10 +40,12 @@ def summarise(measurements: pd.DataFrame) -> pd.DataFrame:
     for network, own in _by_network(measurements):
         for (method, view), cell in own.groupby(["method", "view"], sort=False):
             for measure in measures:
-                low, high = _interval(cell[measure], cell["class_index"])
-                rows.append(
-                    (network, method, view, measure, cell[measure].mean(), low, high, len(cell))
-                )
+                known = cell[[measure, "class_index"]].dropna()
+                if known.empty:  # a network is not asked about its own pictures
+                    continue
+                low, high = _interval(known[measure], known["class_index"])
+                mean = known[measure].mean()
+                rows.append((network, method, view, measure, mean, low, high, len(known)))
     columns = ["network", "method", "view", "measure", "mean", "low", "high", "n"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -64,11 +67,13 @@ def compare(measurements: pd.DataFrame, first: str) -> pd.DataFrame:
         for network, own in _by_network(paired):
             for view, cell in own.groupby("view", sort=False):
                 for measure in measures:
-                    low, high = _interval(cell[measure], cell["class_index"])
-                    mean = cell[measure].mean()
+                    known = cell[[measure, "class_index"]].dropna()
+                    if known.empty:
+                        continue
+                    low, high = _interval(known[measure], known["class_index"])
                     better = _favored(measure, low, high, first, other)
-                    row = (network, first, other, view, measure, mean, low, high, len(cell), better)
-                    rows.append(row)
+                    what = (network, first, other, view, measure)
+                    rows.append((*what, known[measure].mean(), low, high, len(known), better))
     columns = [
         "network",
         "first",
@@ -84,6 +89,13 @@ def compare(measurements: pd.DataFrame, first: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def heading(measure: str) -> str:
+    """What a table calls a measure."""
+    if measure.startswith(BY_NETWORK):
+        return f"top-1 of {measure.removeprefix(BY_NETWORK)}"
+    return MEASURES[measure][0]
+
+
 def wide(summary: pd.DataFrame, measures: Sequence[str], view: float) -> pd.DataFrame:
     """A table to read: networks and methods down, measures across, "mean [low, high]" in cells."""
     part = summary[np.isclose(summary["view"], view, atol=1e-3)]
@@ -91,11 +103,11 @@ def wide(summary: pd.DataFrame, measures: Sequence[str], view: float) -> pd.Data
     for (network, method), own in part.groupby(["network", "method"], sort=False):
         values = own.set_index("measure")[["mean", "low", "high"]].T.to_dict()
         cells[network, method] = {
-            MEASURES[measure][0]: "{mean:.3g} [{low:.3g}, {high:.3g}]".format(**values[measure])
+            heading(measure): "{mean:.3g} [{low:.3g}, {high:.3g}]".format(**values[measure])
             for measure in measures
             if measure in values
         }
-    table = pd.DataFrame.from_dict(cells, orient="index")
+    table = pd.DataFrame.from_dict(cells, orient="index").fillna("")
     table.index.names = ["network", "method"]
     return table
 
@@ -113,7 +125,8 @@ def _by_network(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _measures(table: pd.DataFrame) -> list[str]:
-    return [name for name in MEASURES if name in table.columns]
+    asked = [name for name in table.columns if name.startswith(BY_NETWORK)]
+    return [name for name in [*MEASURES, *asked] if name in table.columns]
 
 
 def _interval(values: pd.Series, classes: pd.Series) -> tuple[float, float]:
@@ -124,4 +137,5 @@ def _interval(values: pd.Series, classes: pd.Series) -> tuple[float, float]:
 def _favored(measure: str, low: float, high: float, first: str, other: str) -> str:
     if low <= 0 <= high:
         return ""
-    return first if (low > 0) == MEASURES[measure][1] else other
+    more_is_better = measure.startswith(BY_NETWORK) or MEASURES[measure][1]
+    return first if (low > 0) == more_is_better else other
