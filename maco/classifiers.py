@@ -123,6 +123,15 @@ class Classifier:
         return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 
     @property
+    def input_form(self) -> dict[str, Any]:
+        """What the network is fed: input_size_px, mean and std, as plain values."""
+        return {
+            "size_px": self.input_size_px,
+            "mean": [float(value) for value in self.mean],
+            "std": [float(value) for value in self.std],
+        }
+
+    @property
     def batch(self) -> int:
         """How many images at once are fastest: on a CPU, what its caches hold of a network."""
         return 16 if self.device.type == "cpu" else 256
@@ -140,9 +149,10 @@ class Classifier:
         """Activations (n, channels, *places) of some layers, by module name, for images in [0, 1].
 
         images: (n, 3, h, w). Tokens come as (n, channels, tokens), maps as (n, channels, h, w),
-        however the network keeps them; `OUTPUT` names the logits. Raises ValueError for a layer the
-        network does not have, does not run or runs more than once in a pass, or that gives no
-        tensor. No hook outlives the call.
+        however the network keeps them; only inside layers that turn tokens round, as MLP-Mixer's,
+        channels and places change roles. `OUTPUT` names the logits. Raises ValueError for a layer
+        the network does not have, does not run or runs more than once in a pass, or that gives no
+        tensor with a row an image. No hook outlives the call.
         """
         wanted = set(layers) - {OUTPUT}
         seen: dict[str, Tensor] = {}
@@ -156,6 +166,11 @@ class Classifier:
                 raise ValueError(f"layer {layer!r} of {self.name} gives no single tensor")
             if layer in seen:
                 raise ValueError(f"{self.name} runs layer {layer!r} more than once in a pass")
+            if len(output) != len(images):
+                raise ValueError(
+                    f"layer {layer!r} of {self.name} gives {len(output)} rows for {len(images)}"
+                    " images: it works on parts of them"
+                )
             # A copy: an in-place activation after it would change it.
             seen[layer] = channels_first(output.clone(), module)
 
@@ -189,7 +204,7 @@ class Classifier:
         Raises ValueError for a layer without extent in the image, and as `read` does.
         """
         activation = self.read(images, [layer])[layer]
-        found = as_map(activation, self.network) if len(activation) == len(images) else None
+        found = as_map(activation, self.network)
         if found is None:
             raise ValueError(
                 f"layer {layer!r} of {self.name} has no places in the image: it gives"

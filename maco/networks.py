@@ -66,9 +66,11 @@ def read_networks(path: Path) -> dict[str, dict[str, Any]]:
         raise ValueError(f"{path} has no [[networks]]: give each a name and a model")
     found: dict[str, dict[str, Any]] = {}
     for entry in listed:
+        if not isinstance(entry, dict):
+            raise ValueError(f"{path}: networks are tables: [[networks]]")
         name = entry.get("name")
         _check_entry(path, name, entry, found)
-        found[name] = _arguments(path.parent, entry)
+        found[str(name)] = _arguments(path.parent, entry)
     return found
 
 
@@ -77,7 +79,11 @@ def _check_entry(path: Path, name: object, entry: dict[str, Any], found: Contain
         raise ValueError(f"{path}: each of [[networks]] needs a name and a model, in quotes")
     if name in found:
         raise ValueError(f"{path}: two networks are named {name!r}")
-    for key in entry.keys() - set(_KEYS):
+    if not isinstance(entry.get("weights", ""), str):
+        raise ValueError(f"{path}: network {name} has weights that are no file name, in quotes")
+    if not isinstance(entry.get("labels", ""), str | list):
+        raise ValueError(f"{path}: network {name} has labels that are neither a list nor a file")
+    for key in sorted(entry.keys() - set(_KEYS)):
         close = difflib.get_close_matches(key, _KEYS, n=1)
         hint = f"; did you mean {close[0]}?" if close else f": {', '.join(_KEYS)}"
         raise ValueError(f"{path}: network {name} has an unknown key {key!r}{hint}")

@@ -37,7 +37,7 @@ PIXEL_MAPS = {
 
 _FIXED_TRANSFORMS = {"lucid": Robustness, "xplique": XpliqueStandard, "none": WholeImage}
 
-_CROP_FIELDS = (
+CROP_FIELDS = (
     "crop_side",
     "crop_side_end",
     "crop_side_sd",
@@ -113,7 +113,7 @@ class Preset:
         idle = []
         if self.transforms != "crops":
             why = f"transforms = {self.transforms!r} draws its own views"
-            idle += [(name, why) for name in _CROP_FIELDS]
+            idle += [(name, why) for name in CROP_FIELDS]
         if self.parameterization != "maco":
             why = f"{self.parameterization!r} has its own map to pixels"
             idle += [("to_pixels", why), ("standardise", why)]

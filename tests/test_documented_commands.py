@@ -64,12 +64,13 @@ def there(files, tmp_path, monkeypatch) -> None:
 
 def understand(command: click.Command, words: list[str], parent: click.Context | None) -> None:
     """Parse as click does, down to the last subcommand, without running anything."""
-    context = command.make_context(command.name or "", list(words), parent=parent)
-    if isinstance(command, click.Group):
-        rest = [*context._protected_args, *context.args]
-        _, inner, left = command.resolve_command(context, rest)
-        assert inner is not None
-        understand(inner, left, context)
+    # Left, the context takes back what it has set up, such as Flask's current application.
+    with command.make_context(command.name or "", list(words), parent=parent) as context:
+        if isinstance(command, click.Group):
+            rest = [*context._protected_args, *context.args]
+            _, inner, left = command.resolve_command(context, rest)
+            assert inner is not None
+            understand(inner, left, context)
 
 
 @pytest.mark.parametrize("command", RUN, ids=lambda one: f"{one.page}: {one.text}")

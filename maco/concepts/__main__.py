@@ -141,6 +141,7 @@ def _configuration(
 ) -> dict[str, Any]:
     return {
         "weights_digest": classifier.weights_digest(),
+        "input": classifier.input_form,
         "photographs": [path.name for path in photographs],
         "search": asdict(search),
         "layer": layer,

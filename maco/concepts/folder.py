@@ -16,6 +16,7 @@ from maco.concepts.heatmaps import overlay
 from maco.concepts.sheet import Row, draw_sheet
 from maco.files import write_atomically
 from maco.images import encode_png, read_image
+from maco.metrics.views import FID_FRACTION, central
 from maco.photographs import read_square
 from maco.visualization import Visualization
 
@@ -52,11 +53,13 @@ def write_concepts(
         entries.append(entry)
         rows.append(row)
     facts = (
-        f"{classifier.name}, layer {found.layer}: {found.patches} patches of {found.photographs}"
+        f"Layer {found.layer}: {found.patches} patches of {found.photographs}"
         f" photographs, {found.explained:.0%} of their activation explained."
         " Importance: total-order Sobol index, 95 % interval over photographs."
     )
-    write_atomically(folder / SHEET, draw_sheet(f"What makes a {label}?", facts, rows))
+    write_atomically(
+        folder / SHEET, draw_sheet(f"Concepts of {classifier.name}: {label}", facts, rows)
+    )
     record = {
         "network": classifier.name,
         "class_index": found.class_index,
@@ -108,7 +111,9 @@ def _write_concept(
         "patches": patches,
         "heatmaps": heatmaps,
     }
-    picture = visualization.over() if visualization is not None else None
+    picture = None
+    if visualization is not None:  # objects form small and in the middle
+        picture = central(visualization.image[None], FID_FRACTION)[0]
     return entry, Row(concept.importance, concept.interval, picture, patch_images, heat_images)
 
 

@@ -14,12 +14,14 @@ from typing import Any
 
 import click
 import pandas as pd
+import torch
 
 from maco import __version__
 from maco.classifiers import Classifier
 from maco.commandline import ListCommand
 from maco.evaluate.measures import (
     PAPER_TRANSFER,
+    SET_COLUMNS,
     Photographs,
     Rules,
     feature_networks,
@@ -30,6 +32,7 @@ from maco.evaluate.methods import ABLATION, Method, read_methods
 from maco.evaluate.renders import Render, plan_renders, render_missing
 from maco.evaluate.reporting import write_report
 from maco.files import write_atomically
+from maco.metrics.features import pooled_features
 from maco.networks import load_network
 from maco.photographs import find_photographs
 from maco.spectrum import Spectrum, natural_spectrum
@@ -38,8 +41,8 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command(cls=ListCommand, help=__doc__)
-@click.option("--models", multiple=True, required=True, help="timm names, torchvision/NAME, or of")
-@click.option("--networks", type=_PATH, help="a TOML file with [[networks]], as in a study file.")
+@click.option("--models", multiple=True, required=True, help="timm or torchvision/NAME.")
+@click.option("--networks", type=_PATH, help="TOML file with [[networks]]: their names too.")
 @click.option("--methods", multiple=True, default=("maco", "maco_masked", "olah", "cbr"))
 @click.option("--ablation", is_flag=True, help="Also the methods of Table 3.")
 @click.option("--settings", type=_PATH, help="TOML file with [methods.NAME]: fields of a preset.")
@@ -90,19 +93,21 @@ def evaluate(
     """The whole evaluation; arguments as the command's. Raises ValueError for what cannot be."""
     chosen = _choose(read_methods(settings), (*methods, *(ABLATION if ablation else ())))
     rules = Rules(
-        views=tuple(views) or Rules.views,
-        neighbours=tuple(neighbours),
+        views=tuple(dict.fromkeys(views)) or Rules.views,
+        neighbours=tuple(dict.fromkeys(neighbours)),
         layers=_layers(layers, models),
     )
     spectrum = Spectrum.load(spectrum_file) if spectrum_file else natural_spectrum()
     classifiers = {name: load_network(name, networks=networks, device=device) for name in models}
     jury = _jury(transfer, classifiers, networks, device)
-    _check_classes({**classifiers, **jury})
     first = next(iter(classifiers.values()))
     indices = [first.class_index(name) for name in classes] or None
     photographs = Photographs(find_photographs(real_images, first, indices), real_size)
+    _check_classes({**classifiers, **jury}, list(photographs.files))
     _check_neighbours(photographs, rules, first)
-    planned = plan_renders(classifiers, chosen, list(photographs.files), list(seeds))
+    _check_layers(classifiers, rules)
+    extractors = feature_networks({**classifiers, **jury}, inception, rules)
+    planned = plan_renders(classifiers, chosen, list(photographs.files), list(dict.fromkeys(seeds)))
     pictures = _pictures(planned, chosen)
     presets = {method.render: method.preset for method in chosen}
     made = render_missing(planned, classifiers, presets, out, spectrum=spectrum)
@@ -110,10 +115,10 @@ def evaluate(
     if render_only:
         return
     rows = measure_pictures(pictures, classifiers, jury, photographs, rules, spectrum, out)
-    extractors = feature_networks({**classifiers, **jury}, inception, rules)
-    sets = measure_sets(pictures, extractors, photographs, rules.views, out)
     _write_csv(pd.DataFrame(rows), out / "measurements.csv")
-    _write_csv(pd.DataFrame(sets), out / "distributions.csv")
+    known = {**jury, **classifiers}
+    sets = measure_sets(pictures, known, extractors, photographs, rules.views, out)
+    _write_csv(pd.DataFrame(sets, columns=list(SET_COLUMNS)), out / "distributions.csv")
     record = {
         "networks": {name: one.weights_digest() for name, one in classifiers.items()},
         "transfer": {name: one.weights_digest() for name, one in jury.items()},
@@ -122,6 +127,10 @@ def evaluate(
         "photographs": {str(i): len(files) for i, files in photographs.files.items()},
         "seeds": list(seeds),
         "views": list(rules.views),
+        "neighbours": list(rules.neighbours),
+        "real_size": real_size,
+        "spectrum": spectrum.digest(),
+        "feature_networks": sorted(extractors),
         "layers": {name: list(rules.layers_of(name, one)) for name, one in classifiers.items()},
         "software": {"maco": __version__, **{n: version(n) for n in ("torch", "timm")}},
     }
@@ -160,11 +169,25 @@ def _jury(
     }
 
 
-def _check_classes(classifiers: Mapping[str, Classifier]) -> None:
+def _check_classes(classifiers: Mapping[str, Classifier], indices: Sequence[int]) -> None:
+    """Raises ValueError where a class index means another class in another network."""
     counts = {name: classifier.classes for name, classifier in classifiers.items()}
     if len(set(counts.values())) > 1:
         found = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise ValueError(f"the networks must have the same classes; they have {found}")
+    for index in indices:
+        labels = {name: one.class_labels[index] for name, one in classifiers.items()}
+        if len(set(labels.values())) > 1:
+            found = ", ".join(f"{label!r} in {name}" for name, label in labels.items())
+            raise ValueError(f"class {index} must be the same in all networks; it is {found}")
+
+
+def _check_layers(classifiers: Mapping[str, Classifier], rules: Rules) -> None:
+    """Raises ValueError for a layer that cannot be read, before anything is rendered."""
+    for name, classifier in classifiers.items():
+        side = classifier.input_size_px
+        blank = [torch.zeros(3, side, side)]
+        pooled_features(classifier, blank, rules.layers_of(name, classifier))
 
 
 def _check_neighbours(photographs: Photographs, rules: Rules, classifier: Classifier) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from maco.evaluate.tables import MEASURES, POOLED
+from maco.evaluate.tables import POOLED, heading, more_is_better
 from maco.files import write_atomically
 from maco.metrics.naturalness import RadialSpectrum
 
@@ -47,7 +47,7 @@ def draw_scores(
     methods = [name for name in titles if name in set(part["method"])]
     networks = list(dict.fromkeys(part["network"]))
     with mpl.rc_context(_STYLE):
-        height = 1.1 + 0.32 * len(methods)
+        height = 1.4 + 0.32 * len(methods)
         figure = Figure(figsize=(2.6 * len(measures) + 1.2, height), layout="constrained")
         panels = np.atleast_1d(figure.subplots(1, len(measures), sharey=True))
         for panel, measure in zip(panels, measures, strict=True):
@@ -55,11 +55,19 @@ def draw_scores(
                 offset = (order - (len(networks) - 1) / 2) * 0.16
                 own = part[(part["network"] == network) & (part["measure"] == measure)]
                 _draw_means(panel, own.set_index("method"), methods, offset, network, order)
-            title, more = MEASURES[measure]
-            panel.set(title=title, xlabel="more is better" if more else "less is better")
+            notes = {True: "more is better", False: "less is better", None: ""}
+            panel.set(title=heading(measure), xlabel=notes[more_is_better(measure)])
         panels[0].set_yticks(range(len(methods)), [titles[name] for name in methods])
         panels[0].invert_yaxis()
-        panels[-1].legend(frameon=False, fontsize=8)
+        handles, labels = panels[-1].get_legend_handles_labels()
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower center",
+            ncols=len(networks),
+            frameon=False,
+            fontsize=8,
+        )
     return figure
 
 

@@ -140,7 +140,11 @@ def _scores(
         "softmax": float(own.softmax),
         "top1": float(own.top1),
     }
-    others = {name: network for name, network in transfer.items() if name != one.network}
+    others = {
+        name: network
+        for name, network in transfer.items()
+        if not is_same(network, classifiers[one.network])
+    }
     found = {name: predictions(network, image, [one.index]) for name, network in others.items()}
     for name, other in found.items():
         scores[f"top1_{name}"] = float(other.top1)
@@ -150,6 +154,11 @@ def _scores(
         scores["transfer_top5"] = _mean(other.top5 for other in found.values())
         scores["transfer_softmax"] = _mean(other.softmax for other in found.values())
     return scores
+
+
+def is_same(one: Classifier, other: Classifier) -> bool:
+    """Whether two names stand for the same weights: a network does not judge its own pictures."""
+    return one is other or one.weights_digest() == other.weights_digest()
 
 
 def _distances(
@@ -182,8 +191,15 @@ def feature_networks(
     }
 
 
+SET_COLUMNS = (
+    *("network", "method", "view", "features", "fid", "kid", "kid_sd"),
+    *("pictures", "photographs"),
+)
+
+
 def measure_sets(
     pictures: Sequence[tuple[Method, Render]],
+    classifiers: Mapping[str, Classifier],
     feature_networks: Mapping[str, FeatureNetwork],
     photographs: Photographs,
     views: Sequence[float],
@@ -191,7 +207,8 @@ def measure_sets(
 ) -> list[dict[str, Any]]:
     """A row a network, method, view and feature network: FID and KID to the classes' photographs.
 
-    A network's own features are left out: pictures were made to please them.
+    Of all classes together, the photographs whole; kid_sd is over subsets. A network's own features
+    are left out: pictures were made to please them. One picture alone is no set.
     """
     sets: dict[tuple[str, str], list[tuple[Method, Render]]] = {}
     for method, one in pictures:
@@ -200,7 +217,8 @@ def measure_sets(
     for name, extract in feature_networks.items():
         real = _stacked(extract, (p for index in photographs.files for p in photographs.of(index)))
         for (network, method_name), members in tqdm(sets.items(), desc=f"FID by {name}"):
-            if name == network:
+            judge = classifiers.get(name)
+            if len(members) < 2 or (judge is not None and is_same(judge, classifiers[network])):
                 continue
             for view in views:
                 parts = (central(picture(one, m, out)[None], view)[0] for m, one in members)

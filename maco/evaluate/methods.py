@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maco.presets import Preset, find_preset
+from maco.presets import CROP_FIELDS, Preset, find_preset
 
 ABLATION = (
     "maco_masked",
@@ -37,8 +37,8 @@ class Method:
     """A way to make a picture of a unit.
 
     name: in tables and folders. title: in figures. preset: how it is rendered. masked: whether the
-    picture is measured through its transparency. render: the method whose render it shows, which is
-    its own but for masked ones.
+    picture is measured through its transparency. rendered_as: the method whose render it shows,
+    where that is not its own.
     """
 
     name: str
@@ -53,25 +53,49 @@ class Method:
         return self.rendered_as or self.name
 
 
-def _methods() -> dict[str, Method]:
-    paper, olah, cbr = (find_preset(name) for name in ("paper", "olah", "cbr"))
-    whole = {"crop_side": 1.0, "crop_side_sd": 0.0, "crop_centre_sd": 0.0}
-    free = find_preset("paper", parameterization="fourier", optimizer="adam", learning_rate=0.05)
-    listed = [
-        Method("maco", "MACO", paper),
-        Method("maco_masked", "MACO, masked", paper, masked=True, rendered_as="maco"),
-        Method("maco_no_crop", "MACO - crops", find_preset(paper, **whole)),
-        Method("maco_no_noise", "MACO - crops, noise", find_preset(paper, transforms="none")),
-        Method("maco_no_magnitude", "MACO - magnitude", free),
-        Method("olah", "Olah", olah),
-        Method("olah_no_transforms", "Olah - transforms", find_preset(olah, transforms="none")),
-        Method("lucid", "Olah (Lucid)", find_preset("lucid")),
-        Method("cbr", "CBR", cbr),
-    ]
-    return {method.name: method for method in listed}
+_WHOLE = {"crop_side": 1.0, "crop_side_sd": 0.0, "crop_centre_sd": 0.0}
+_FREE = {"parameterization": "fourier", "optimizer": "adam", "learning_rate": 0.05}
+
+# Made from another method: name -> that method, title, what differs. They follow its changes.
+_DERIVED: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "maco_no_crop": ("maco", "MACO - crops", _WHOLE),
+    "maco_no_noise": ("maco", "MACO - crops - noise", {"transforms": "none", "crops": 1}),
+    "maco_no_magnitude": ("maco", "MACO's views, free spectrum", _FREE),
+    "olah_no_transforms": ("olah", "Olah - transforms", {"transforms": "none", "crops": 1}),
+}
 
 
-METHODS: Mapping[str, Method] = _methods()
+def _base_methods() -> dict[str, Method]:
+    presets = {"maco": "paper", "olah": "olah", "lucid": "lucid", "cbr": "cbr"}
+    titles = {"maco": "MACO", "olah": "Olah", "lucid": "Olah (Lucid)", "cbr": "CBR"}
+    return {
+        name: Method(name, titles[name], find_preset(preset)) for name, preset in presets.items()
+    }
+
+
+def _derive(methods: Mapping[str, Method]) -> dict[str, Method]:
+    """The methods with those that are made from them."""
+    derived = {
+        name: Method(name, title, _without(methods[base].preset, changes))
+        for name, (base, title, changes) in _DERIVED.items()
+        if name not in methods
+    }
+    maco = methods["maco"]
+    masked = Method("maco_masked", f"{maco.title}, masked", maco.preset, True, "maco")
+    return {**methods, masked.name: masked, **derived}
+
+
+def _without(preset: Preset, changes: Mapping[str, Any]) -> Preset:
+    """A preset with changes, and without the fields that would then change nothing."""
+    idle = {}
+    if changes.get("transforms", "crops") != "crops":
+        idle = {name: getattr(Preset(), name) for name in CROP_FIELDS}
+    if changes.get("parameterization", "maco") != "maco":
+        idle |= {name: getattr(Preset(), name) for name in ("to_pixels", "standardise")}
+    return find_preset(preset, **{**idle, **changes})
+
+
+METHODS: Mapping[str, Method] = _derive(_base_methods())
 
 
 def read_methods(path: Path | None) -> dict[str, Method]:
@@ -83,27 +107,24 @@ def read_methods(path: Path | None) -> dict[str, Method]:
         base = "maco"
         crop_side = 0.5
 
-    A change of a method also changes those that were made from it by name: maco_masked shows maco.
+    A change of a method also changes those that were made from it: every maco_ then has 128 steps.
     Raises ValueError naming the file, the method and the key.
     """
-    methods = dict(METHODS)
+    methods = _base_methods()
     for name, changes in _tables(path).items():
+        known = _derive(methods)
         base = changes.pop("base", name)
-        if base not in methods:
-            close = difflib.get_close_matches(base, methods, n=1)
+        if base not in known:
+            close = difflib.get_close_matches(base, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise ValueError(f"{path}: [methods.{name}] is based on {base!r}{hint}")
-        title = changes.pop("title", methods[base].title if base == name else name)
+        title = changes.pop("title", known[base].title if base == name else name)
         try:
-            preset = find_preset(methods[base].preset, **changes)
+            preset = find_preset(known[base].preset, **changes)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path}: [methods.{name}]: {error}") from error
-        methods[name] = Method(name, title, preset, methods[base].masked)
-    for name, method in methods.items():
-        if method.rendered_as:
-            preset = methods[method.rendered_as].preset
-            methods[name] = Method(name, method.title, preset, method.masked, method.rendered_as)
-    return methods
+        methods[name] = Method(name, title, preset, known[base].masked)
+    return _derive(methods)
 
 
 def _tables(path: Path | None) -> dict[str, dict[str, Any]]:

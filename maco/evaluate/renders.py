@@ -81,9 +81,18 @@ def render_missing(
             )
             for one, visualization in zip(group, made, strict=True):
                 visualization.save(out / one.render)
-    listed = [asdict(one) for one in planned]
-    write_atomically(out / INDEX, (json.dumps(listed, indent=1) + "\n").encode())
+    _write_index(planned, out)
     return len(todo)
+
+
+def _write_index(planned: Sequence[Render], out: Path) -> None:
+    """Lists what is planned, and what other calls left in the folder: a gallery shows it all."""
+    listed = {one.render: asdict(one) for one in planned}
+    path = out / INDEX
+    for entry in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []:
+        if (out / f"{entry['render']}.safetensors").is_file():
+            listed.setdefault(entry["render"], entry)
+    write_atomically(path, (json.dumps(list(listed.values()), indent=1) + "\n").encode())
 
 
 def _is_done(

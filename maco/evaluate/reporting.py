@@ -15,10 +15,9 @@ from maco.evaluate.tables import BY_NETWORK, compare, markdown, summarise, wide
 from maco.files import write_atomically
 from maco.metrics.naturalness import RadialSpectrum, mean_spectrum
 
-_QUALITY = ("knn_1", "knn_5", "knn_1_raw", "transfer_top1", "transfer_top5", "transfer_softmax")
+_TRANSFER = ("transfer_top1", "transfer_top5", "transfer_softmax")
 _STRENGTH = ("logit", "softmax")
 _SPECTRUM = ("brightness_sd", "colour_sd", "gain")
-_DRAWN = ("knn_1", "transfer_softmax", "logit")
 
 
 def write_report(
@@ -39,7 +38,8 @@ def write_report(
     write_atomically(out / "tables.md", (text + "\n").encode())
     titles = {method.name: method.title for method in methods}
     for view in summary["view"].unique():
-        drawn = [name for name in _DRAWN if name in set(summary["measure"])]
+        drawn = [*_distances(summary)[:1], "transfer_softmax", "logit"]
+        drawn = [name for name in drawn if name in set(summary["measure"])]
         figure = draw_scores(summary, titles, drawn, view)
         save_figure(figure, out / "figures" / f"scores-{view:g}")
     save_figure(
@@ -52,8 +52,9 @@ def _sections(
 ) -> Iterator[str]:
     yield "# Evaluation\n\nMeans with 95 % bootstrap intervals over classes."
     for view in summary["view"].unique():
-        part = "the whole image" if view == 1 else f"the central {view:g} of the side"
-        yield f"## Plausibility and transfer, {part}\n\n" + markdown(wide(summary, _QUALITY, view))
+        part = _part(view)
+        table = wide(summary, (*_distances(summary), *_TRANSFER), view)
+        yield f"## Plausibility and transfer, {part}\n\n{markdown(table)}"
         asked = [name for name in summary["measure"].unique() if name.startswith(BY_NETWORK)]
         columns = (*asked, *_STRENGTH)
         yield f"## By classifier, and strength, {part}\n\n" + markdown(wide(summary, columns, view))
@@ -61,7 +62,9 @@ def _sections(
     yield "## Magnitude spectrum, whole images\n\n" + markdown(wide(summary, _SPECTRUM, view))
     if len(sets):
         yield "## Distances between sets of images\n\n" + _distributions(sets)
-    clear = differences[(differences["better"].notna()) & (differences["better"] != "")]
+    # The rest is in differences.csv.
+    told = differences[differences["measure"].isin((*_distances(summary), *_TRANSFER))]
+    clear = told[told["better"].notna() & (told["better"] != "")]
     yield f"## Where {first.title} differs clearly\n\n" + (
         markdown(clear.drop(columns=["first"]).round(4).set_index("network"))
         if len(clear)
@@ -69,10 +72,24 @@ def _sections(
     )
     if set(ABLATION) <= set(summary["method"]):
         ordered = summary.set_index("method").loc[list(ABLATION)].reset_index()
-        columns = ("logit", "softmax", "knn_1", "transfer_softmax", "transfer_top1")
+        columns = (
+            "logit",
+            "softmax",
+            *_distances(summary)[:1],
+            "transfer_softmax",
+            "transfer_top1",
+        )
         for view in summary["view"].unique():
-            table = markdown(wide(ordered, columns, view))
-            yield f"## Ablation (Table 3), the central {view:g} of the side\n\n{table}"
+            text = markdown(wide(ordered, columns, view))
+            yield f"## Ablation (Table 3), {_part(view)}\n\n{text}"
+
+
+def _distances(summary: pd.DataFrame) -> list[str]:
+    return [name for name in summary["measure"].unique() if name.startswith("knn_")]
+
+
+def _part(view: float) -> str:
+    return "the whole image" if view == 1 else f"the central {view:g} of the side"
 
 
 def _distributions(sets: pd.DataFrame) -> str:

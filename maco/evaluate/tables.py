@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,23 +10,21 @@ import pandas as pd
 
 from maco.metrics.intervals import bootstrap_interval
 
-# measure -> its heading, and whether more of it is better.
-MEASURES: dict[str, tuple[str, bool]] = {
-    "knn_1": ("Deep-KNN, k = 1", False),
-    "knn_5": ("Deep-KNN, k = 5", False),
-    "knn_1_raw": ("Deep-KNN, k = 1, not normalised", False),
-    "knn_5_raw": ("Deep-KNN, k = 5, not normalised", False),
+# measure -> its heading, and whether more of it is better; None: neither.
+_MEASURES: dict[str, tuple[str, bool | None]] = {
     "transfer_top1": ("transfer, top-1", True),
     "transfer_top5": ("transfer, top-5", True),
     "transfer_softmax": ("transfer, softmax", True),
-    "logit": ("logit", True),
-    "softmax": ("softmax", True),
+    "logit": ("logit", None),  # more is stronger, not better: adversarial patterns have most
+    "softmax": ("softmax", None),
     "brightness_sd": ("s.d. of log magnitude, brightness", False),
     "colour_sd": ("s.d. of log magnitude, colour", False),
-    "gain": ("gain of magnitude", True),
+    "gain": ("gain of magnitude", None),  # 1 is natural
 }
+_PLAUSIBILITY = re.compile(r"knn_(\d+)(_raw)?")
 BY_NETWORK = "top1_"  # and the name of the classifier that was asked
 POOLED = "all"
+_NOT_POOLED = re.compile(r"knn_\d+_raw|logit")  # their scale is each network's own
 _SEED = 0
 
 
@@ -40,8 +39,8 @@ def summarise(measurements: pd.DataFrame) -> pd.DataFrame:
     for network, own in _by_network(measurements):
         for (method, view), cell in own.groupby(["method", "view"], sort=False):
             for measure in measures:
-                known = cell[[measure, "class_index"]].dropna()
-                if known.empty:  # a network is not asked about its own pictures
+                known = _known(cell, measure, network)
+                if known.empty:
                     continue
                 low, high = _interval(known[measure], known["class_index"])
                 mean = known[measure].mean()
@@ -67,7 +66,7 @@ def compare(measurements: pd.DataFrame, first: str) -> pd.DataFrame:
         for network, own in _by_network(paired):
             for view, cell in own.groupby("view", sort=False):
                 for measure in measures:
-                    known = cell[[measure, "class_index"]].dropna()
+                    known = _known(cell, measure, network)
                     if known.empty:
                         continue
                     low, high = _interval(known[measure], known["class_index"])
@@ -93,7 +92,17 @@ def heading(measure: str) -> str:
     """What a table calls a measure."""
     if measure.startswith(BY_NETWORK):
         return f"top-1 of {measure.removeprefix(BY_NETWORK)}"
-    return MEASURES[measure][0]
+    distance = _PLAUSIBILITY.fullmatch(measure)
+    if distance:
+        return f"Deep-KNN, k = {distance[1]}" + (", not normalised" if distance[2] else "")
+    return _MEASURES[measure][0]
+
+
+def more_is_better(measure: str) -> bool | None:
+    """Which way a measure is good; None for one that is neither."""
+    if measure.startswith(BY_NETWORK):
+        return True
+    return False if _PLAUSIBILITY.fullmatch(measure) else _MEASURES[measure][1]
 
 
 def wide(summary: pd.DataFrame, measures: Sequence[str], view: float) -> pd.DataFrame:
@@ -125,8 +134,17 @@ def _by_network(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _measures(table: pd.DataFrame) -> list[str]:
-    asked = [name for name in table.columns if name.startswith(BY_NETWORK)]
-    return [name for name in [*MEASURES, *asked] if name in table.columns]
+    """Those columns of a table that are measures: plausibility, the others, by classifier."""
+    distances = [name for name in table.columns if _PLAUSIBILITY.fullmatch(name)]
+    asked = sorted(name for name in table.columns if name.startswith(BY_NETWORK))
+    return [*distances, *(name for name in _MEASURES if name in table.columns), *asked]
+
+
+def _known(cell: pd.DataFrame, measure: str, network: str) -> pd.DataFrame:
+    """A measure where there is one: a network is not asked about its own pictures."""
+    if network == POOLED and _NOT_POOLED.fullmatch(measure):
+        return cell.iloc[:0]
+    return cell[[measure, "class_index"]].dropna()
 
 
 def _interval(values: pd.Series, classes: pd.Series) -> tuple[float, float]:
@@ -135,7 +153,7 @@ def _interval(values: pd.Series, classes: pd.Series) -> tuple[float, float]:
 
 
 def _favored(measure: str, low: float, high: float, first: str, other: str) -> str:
-    if low <= 0 <= high:
+    wanted = more_is_better(measure)
+    if wanted is None or not (low > 0 or high < 0):  # also where there is no interval
         return ""
-    more_is_better = measure.startswith(BY_NETWORK) or MEASURES[measure][1]
-    return first if (low > 0) == more_is_better else other
+    return first if (low > 0) == wanted else other

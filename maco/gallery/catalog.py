@@ -6,16 +6,19 @@ import csv
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 
+from maco.metrics.views import FID_FRACTION
+
 METHODS = {"maco": "maco", "fourier": "olah", "pixels": "cbr"}  # by parameterization
 Measures = tuple[tuple[str, str], ...]
 _KEYS = ("network", "method", "class_index", "class_label", "seed")
+_DETAIL = re.compile(r"^(top1|softmax)_|_raw$")  # measures for the table alone: by classifier, raw
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,10 @@ def _listed(path: Path) -> Iterator[Render]:
 
 
 def _measurements(path: Path) -> dict[tuple[str, ...], Measures]:
-    """Measures by network, method, class index and seed; nothing where there is no file."""
+    """Measures by network, method, class index and seed; nothing where there is no file.
+
+    Of a picture that was measured in several cuts, those of the cut nearest to the usual one.
+    """
     if not path.is_file():
         return {}
     try:
@@ -134,14 +140,21 @@ def _measurements(path: Path) -> dict[tuple[str, ...], Measures]:
             if missing:
                 raise ValueError(f"{path} has no column {missing[0]}")
             names = [name for name in table.fieldnames or () if name not in _KEYS]
+            rows = sorted(table, key=_cut, reverse=True)  # the last one counts
             return {
                 tuple(row[key] or "" for key in _KEYS if key != "class_label"): tuple(
-                    (name, row[name]) for name in names if row[name]
+                    (name, row[name]) for name in names if row[name] and not _DETAIL.search(name)
                 )
-                for row in table
+                for row in rows
             }
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is no table: {error}") from error
+
+
+def _cut(row: Mapping[str, str]) -> float:
+    """How far from the usual one the cut is in which a picture was measured."""
+    view = row.get("view") or ""
+    return abs(float(view) - FID_FRACTION) if re.fullmatch(r"[\d.]+", view) else 0.0
 
 
 def _scanned(folder: Path, faults: list[str]) -> Iterator[Render]:

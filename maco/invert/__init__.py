@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from maco.classifiers import OUTPUT, Classifier
+from maco.files import digest
+from maco.images import to_bytes
 from maco.objectives import Objective, inversion
 from maco.presets import Preset, find_preset
 from maco.render import render
@@ -30,7 +33,7 @@ WHOLE = find_preset("paper", transforms="none", crops=1, steps=128)
 def inversion_preset(classifier: Classifier, name: str = "whole", **overrides: Any) -> Preset:
     """How to invert: "whole", at the network's input size, or a preset of `maco.presets`.
 
-    A larger picture has waves that a whole view does not show the network: they stay random.
+    A larger picture answers no better: the network does not see its finest waves.
     """
     if name != "whole":
         return find_preset(name, **overrides)
@@ -65,7 +68,17 @@ def invert(
         spectrum=spectrum,
         progress=progress,
     )
-    return made
+    return replace(made, config={**made.config, **provenance(photograph, layer)})
+
+
+def provenance(photograph: Tensor, layer: str) -> dict[str, str]:
+    """What an inversion's configuration says beside its objective.
+
+    The objective is named by activations, whose last digits differ between machines; the
+    photograph's pixels do not.
+    """
+    pixels = to_bytes(photograph).contiguous().numpy().tobytes()
+    return {"photograph": digest(pixels), "layer": layer}
 
 
 def similarity(classifier: Classifier, image: Tensor, photograph: Tensor, layer: str) -> float:

@@ -21,12 +21,13 @@ from maco.invert import (
     in_order,
     inversion_preset,
     invert,
+    provenance,
     similarity,
     spread_layers,
-    target,
 )
 from maco.invert.strip import draw_strip
 from maco.networks import load_network
+from maco.objectives import logit
 from maco.photographs import read_square
 from maco.presets import PRESETS, Preset
 from maco.render import configuration
@@ -118,8 +119,10 @@ def _is_done(
         found = read_config(_stem(out, layer))
     except ValueError:
         return False
-    objective = target(classifier, square, layer)
-    if found != configuration(classifier, objective, preset, natural_spectrum(), seed):
+    # Of the objective only its layer and photograph count: see `provenance`.
+    wanted = configuration(classifier, logit(0), preset, natural_spectrum(), seed)
+    wanted |= provenance(square, layer)
+    if any(found.get(key) != wanted[key] for key in wanted if key != "objective"):
         raise ValueError(
             f"{_stem(out, layer)}.png was made of another photograph or by another configuration:"
             " choose another --out"

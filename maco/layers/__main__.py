@@ -15,7 +15,7 @@ import click
 from maco.classifiers import Classifier
 from maco.construction import construct
 from maco.layers import Layer
-from maco.networks import load_network
+from maco.networks import load_network, read_networks
 
 
 @click.command(help=__doc__)
@@ -39,10 +39,13 @@ def main(model: str, weights: Path | None, networks: Path | None, every: bool) -
 
 
 def _find(model: str, weights: Path | None, networks: Path | None) -> Classifier:
-    if networks is not None or weights is not None:
+    table = read_networks(networks) if networks is not None else {}
+    entry = table.get(model, {"model": model})
+    if weights is not None or "weights" in entry:
         return load_network(model, networks=networks, weights=weights, device="cpu")
-    network, expected = construct(model)
-    return Classifier(network, name=model, input_size_px=expected.input_size_px)
+    network, expected = construct(entry["model"], options=entry.get("options"))
+    size_px = entry.get("input_size_px") or expected.input_size_px
+    return Classifier(network, name=model, input_size_px=size_px)
 
 
 def _table(layers: Iterable[Layer]) -> str:

@@ -103,6 +103,7 @@ def configuration(
     return {
         "network": classifier.name,
         "weights_digest": classifier.weights_digest(),
+        "input": classifier.input_form,
         "spectrum_digest": spectrum.digest(),
         "preset": preset.to_dict(),
         "objective": repr(objective),

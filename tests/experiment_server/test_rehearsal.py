@@ -300,12 +300,12 @@ def test_ctrl_c_leaves_nothing(bundle_folder, tmp_path, temporary, out):
         text=True,
         start_new_session=True,
     )
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not list(temporary.glob("rehearsal-*/study.sqlite-wal")) and time.monotonic() < end:
         time.sleep(0.05)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 1
     assert said.splitlines()[-1] == "Aborted!"
     assert "Traceback" not in said

@@ -134,7 +134,11 @@ def test_what_is_missing_is_rendered_alone(finished, world):
     lost.unlink()
     result = evaluate(world, finished, "--methods", "maco", "cbr", "--seeds", 0, 1, "--render-only")
     assert "1 rendered, 15 were there" in result.output
-    torch.testing.assert_close(Visualization.load(lost).image, made.image, atol=1e-3, rtol=0)
+    result = evaluate(world, finished, "--methods", "cbr", "--render-only", classes=("hen",))
+    assert "0 rendered, 2 were there" in result.output
+    assert len(json.loads((finished / "renders.json").read_text())) == 16
+    difference = (Visualization.load(lost).image - made.image).abs().mean()
+    assert float(difference) < 1e-3  # rounding, as it was rendered beside another before
 
 
 @pytest.mark.parametrize(
@@ -197,7 +201,7 @@ def test_settings_change_methods_and_those_that_show_them(tmp_path):
     path = tmp_path / "settings.toml"
     path.write_text('[methods.maco]\nsteps = 7\n[methods.slow]\nbase = "maco"\nsteps = 9\n')
     methods = read_methods(path)
-    assert methods["maco_masked"].preset.steps == methods["maco"].preset.steps == 7
+    assert {methods[name].preset.steps for name in ABLATION if "maco" in name} == {7}
     assert (methods["slow"].preset.steps, methods["slow"].render) == (9, "slow")
     assert METHODS["maco"].preset.steps == 256
     for text, message in [
@@ -241,9 +245,55 @@ def test_differences_are_of_pairs_and_their_sign_is_read(measurements):
     assert pooled.loc["transfer_softmax", "better"] == "maco"
     assert pooled.loc["knn_1", "difference"] == pytest.approx(-0.1, abs=0.03)
     assert pooled.loc["knn_1", "better"] == "maco"  # less is better
-    assert pooled.loc["logit", "better"] == ""
+    assert "logit" not in pooled.index  # its scale is each network's own
+    assert set(found["better"].xs("logit", level="measure")) == {""}  # more is not better
     width = pooled.loc["transfer_softmax", "high"] - pooled.loc["transfer_softmax", "low"]
     assert width < 0.06  # classes differ with s.d. 1, pairs with .07
+
+
+def test_nothing_is_clear_of_a_single_class(measurements):
+    """An interval over classes needs several."""
+    one = measurements[measurements.class_index == 3]
+    assert set(compare(one, "maco")["better"]) == {""}
+
+
+def test_a_network_does_not_judge_its_own_pictures_under_another_name(world, tmp_path):
+    text = (world / "file.toml").read_text()
+    copy = text[text.index("[[networks]]") :].split("[[networks]]")[1]
+    (world / "twice.toml").write_text(
+        text + "[[networks]]" + copy.replace("name = 'test_resnet'", "name = 'twin'")
+    )
+    result = evaluate(
+        world,
+        tmp_path,
+        *("--methods", "cbr", "--networks", world / "twice.toml"),
+        *("--transfer", "twin", "test_vit", "--views", "1"),
+        models=("test_resnet",),
+    )
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "measurements.csv")
+    assert "softmax_twin" not in table.columns
+    assert (table["transfer_softmax"] == table["softmax_test_vit"]).all()
+    assert set(pd.read_csv(tmp_path / "distributions.csv").features) == {"test_vit"}
+
+
+def test_one_network_alone_is_evaluated_without_transfer(world, tmp_path):
+    words = ("--methods", "cbr", "maco", "--views", "1", "--seeds", 0, 0)
+    result = evaluate(world, tmp_path, *words, models=("test_vit",))
+    assert result.exit_code == 0, result.output
+    assert len(pd.read_csv(tmp_path / "measurements.csv")) == 4  # seed 0 once
+    assert pd.read_csv(tmp_path / "distributions.csv").empty
+    assert "Deep-KNN, k = 3" in (tmp_path / "tables.md").read_text()
+
+
+def test_a_class_must_be_the_same_in_all_networks(world, tmp_path):
+    text = (world / "file.toml").read_text()
+    second = text.rindex("['hen'")
+    turned = text[:second] + text[second:].replace("['hen', 'jay', 'owl']", "['owl', 'jay', 'hen']")
+    (world / "turned.toml").write_text(turned)
+    result = evaluate(world, tmp_path, "--networks", world / "turned.toml")
+    assert result.exit_code == 1
+    assert "class 0 must be the same in all networks; it is 'hen' in test_resnet" in result.output
 
 
 def test_means_and_their_table(measurements):

@@ -107,6 +107,16 @@ def test_every_visualization_is_on_its_page_with_its_measures(renders, tmp_path)
     ]
 
 
+def test_of_several_cuts_the_usual_one_is_told_and_details_stay_in_the_table(renders, tmp_path):
+    header = "network,method,class_index,class_label,seed,view,softmax,softmax_vit,knn_1_raw"
+    rows = [f"vgg,olah,8,hen,1,{view},{view},9,9" for view in (1, 0.584, 0.45)]
+    (renders / "measurements.csv").write_text("\n".join([header, *rows]))
+    build(renders, tmp_path / "site", progress=False)
+    assert seen(tmp_path / "site/index.js")["measures"] == ["view", "softmax"]
+    pictures = page_of(tmp_path / "site", Unit("hen", 8))["pictures"]
+    assert [0.584, 0.584] in [one["measures"] for one in pictures]
+
+
 def test_without_a_list_every_visualization_below_the_folder_is_found(tmp_path, visualization):
     visualization(2, "logit(8)", kind="fourier").save(tmp_path / "a-hen_bird-8-2")
     visualization(0, "logit(8)", kind="pixels").save(tmp_path / "hen-8")

@@ -115,7 +115,7 @@ def test_layers_without_extent_have_no_map(tiny):
         with pytest.raises(ValueError, match=f"layer '{layer}' of tiny has no places in the im"):
             tiny.maps(images(), layer)
     odd = Classifier(Odd(), name="odd", input_size_px=8)
-    with pytest.raises(ValueError, match=r"it gives \(8, 3, 4, 4\) for 2 images"):
+    with pytest.raises(ValueError, match="gives 8 rows for 2 images"):
         odd.maps(images(), "windows")
 
 

@@ -232,7 +232,7 @@ def test_conditions_that_differ_only_by_transparency_share_their_renders(write):
         (
             {"maco": 'preset = "papr"'},
             "",
-            "conditions.maco.preset is 'papr'; allowed: paper, horama, xplique, lucid, cbr; "
+            "conditions.maco.preset is 'papr'; allowed: paper, horama, xplique, lucid, olah, cbr; "
             "nearest: paper",
         ),
         ({"maco": "transparency = true"}, "", "conditions.maco: transparency without preset"),

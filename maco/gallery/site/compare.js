@@ -12,7 +12,8 @@
     const alt = `${unit.name} in ${network.name} by ${method.name}, seed ${own}`;
     const link = Gallery.element("a", { href: Gallery.pageAddress(unit, column, own) },
       Gallery.stack(Gallery.picture(unit, column, own), picture.size, alt));
-    return Gallery.element("td", {}, link, Gallery.spectrum(picture), Gallery.measures(picture));
+    return Gallery.element("td", {}, link, Gallery.spectrum(picture),
+      Gallery.measures(picture, ["softmax", "transfer_softmax", "knn_1"]));
   };
 
   const seedChoice = (unit, seed) => {

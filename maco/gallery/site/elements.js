@@ -68,10 +68,13 @@
       row("Method", "method", "network", Gallery.data.methods)];
   };
 
-  Gallery.measures = (picture) => {
-    const rows = Gallery.data.measures
+  // What was measured of a picture; `only` names the few that a small place has room for.
+  Gallery.measures = (picture, only) => {
+    const known = Gallery.data.measures
       .map((name, place) => [name, picture.measures[place]])
       .filter(([, value]) => value !== null);
+    const chosen = only ? known.filter(([name]) => only.includes(name)) : known;
+    const rows = chosen.length ? chosen : known.slice(0, 3);
     if (!rows.length) return null;
     const pairs = rows.flatMap(([name, value]) => [
       Gallery.element("dt", {}, name.replaceAll("_", " ")), Gallery.element("dd", {}, String(value))]);

@@ -32,7 +32,7 @@ def test_ranks_logits_and_probabilities_of_the_class_of_each_image(fixed):
     assert found.top1.tolist() == [True, False, False, False]
     assert found.top5.tolist() == [True, False, True, True]
     assert found.logit.tolist() == pytest.approx([100, 0, 6, 2])
-    total = sum(torch.arange(7.0).exp())
+    total = float(torch.arange(7.0).exp().sum())
     assert found.softmax.tolist() == pytest.approx([1, 1 / total, 0, torch.e**2 / total])
     assert found.log_probability[2] == pytest.approx(-94, abs=0.01)
 
