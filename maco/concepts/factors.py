@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,7 @@ def factorise(maps: Iterable[Tensor], concepts: int, *, seed: int = 0) -> Factor
     Raises ValueError for fewer patches or channels than concepts, or a layer with less to find.
     """
     from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning
 
     signed, means, channels = False, [], 0
     for own in maps:
@@ -79,7 +81,9 @@ def factorise(maps: Iterable[Tensor], concepts: int, *, seed: int = 0) -> Factor
             f" 1 to {min(patches.shape)}"
         )
     fitted = NMF(concepts, init="nndsvda", max_iter=2000, random_state=seed)
-    coefficients = fitted.fit_transform(patches)
+    with warnings.catch_warnings():  # how much was found is told by `explained`
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        coefficients = fitted.fit_transform(patches)
     length = np.linalg.norm(fitted.components_, axis=1)
     if not (length > 0).all():
         raise ValueError(f"only {int((length > 0).sum())} concepts were found: ask for fewer")

@@ -19,6 +19,7 @@ import torch
 from maco import __version__
 from maco.classifiers import Classifier
 from maco.commandline import ListCommand
+from maco.evaluate.ledger import Ledger
 from maco.evaluate.measures import (
     PAPER_TRANSFER,
     SET_COLUMNS,
@@ -31,7 +32,7 @@ from maco.evaluate.measures import (
 from maco.evaluate.methods import ABLATION, Method, read_methods
 from maco.evaluate.renders import Render, plan_renders, render_missing
 from maco.evaluate.reporting import write_report
-from maco.files import write_atomically
+from maco.files import digest, write_atomically
 from maco.metrics.features import pooled_features
 from maco.networks import load_network
 from maco.photographs import find_photographs
@@ -114,29 +115,41 @@ def evaluate(
     click.echo(f"{made} rendered, {len(planned) - made} were there: {out / 'renders'}")
     if render_only:
         return
-    rows = measure_pictures(pictures, classifiers, jury, photographs, rules, spectrum, out)
+    record = {
+        "networks": {name: _identity(one) for name, one in classifiers.items()},
+        "transfer": {name: _identity(one) for name, one in jury.items()},
+        "views": list(rules.views),
+        "neighbours": list(rules.neighbours),
+        "layers": {name: list(rules.layers_of(name, one)) for name, one in classifiers.items()},
+        "real_size": real_size,
+        "photographs": {str(i): _listing(files) for i, files in photographs.files.items()},
+        "spectrum": spectrum.digest(),
+        "software": {"maco": __version__, **{n: version(n) for n in ("torch", "timm")}},
+    }
+    ledger = Ledger(out / "measured.jsonl", digest(json.dumps(record).encode()))
+    rows = measure_pictures(pictures, classifiers, jury, photographs, rules, spectrum, out, ledger)
     _write_csv(pd.DataFrame(rows), out / "measurements.csv")
     known = {**jury, **classifiers}
     sets = measure_sets(pictures, known, extractors, photographs, rules.views, out)
     _write_csv(pd.DataFrame(sets, columns=list(SET_COLUMNS)), out / "distributions.csv")
-    record = {
-        "networks": {name: one.weights_digest() for name, one in classifiers.items()},
-        "transfer": {name: one.weights_digest() for name, one in jury.items()},
+    record |= {
         "methods": {method.name: method.preset.to_dict() for method in chosen},
         "classes": {str(i): first.class_labels[i].split(",")[0] for i in photographs.files},
-        "photographs": {str(i): len(files) for i, files in photographs.files.items()},
-        "seeds": list(seeds),
-        "views": list(rules.views),
-        "neighbours": list(rules.neighbours),
-        "real_size": real_size,
-        "spectrum": spectrum.digest(),
+        "seeds": list(dict.fromkeys(seeds)),
         "feature_networks": sorted(extractors),
-        "layers": {name: list(rules.layers_of(name, one)) for name, one in classifiers.items()},
-        "software": {"maco": __version__, **{n: version(n) for n in ("torch", "timm")}},
     }
     write_atomically(out / "evaluation.json", (json.dumps(record, indent=1) + "\n").encode())
     write_report(out, chosen, pictures, photographs)
     click.echo(f"The result: {out / 'tables.md'}")
+
+
+def _identity(classifier: Classifier) -> dict[str, Any]:
+    return {"weights": classifier.weights_digest(), "input": classifier.input_form}
+
+
+def _listing(files: Sequence[Path]) -> dict[str, int]:
+    """File names and sizes in bytes: what tells one set of photographs from another."""
+    return {file.name: file.stat().st_size for file in files}
 
 
 def _choose(known: Mapping[str, Method], names: Sequence[str]) -> list[Method]:

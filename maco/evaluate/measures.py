@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from maco.classifiers import Classifier
+from maco.evaluate.ledger import Ledger, Rows
 from maco.evaluate.methods import Method
 from maco.evaluate.renders import Render
 from maco.metrics.distributions import (
@@ -93,6 +95,7 @@ def measure_pictures(
     rules: Rules,
     spectrum: Spectrum,
     out: Path,
+    ledger: Ledger,
 ) -> list[dict[str, Any]]:
     """A row a picture and view: `network, method, class_index, class_label, seed, view`, measures.
 
@@ -100,31 +103,40 @@ def measure_pictures(
     the transfer set; transfer_top1, transfer_top5, transfer_softmax: means over those other than
     its own. knn_K: Deep-KNN distance with k = K in features of unit length, knn_K_raw: as they are.
     brightness_sd, colour_sd, gain: how far its magnitudes are from natural ones (whole image).
+    ledger: where each picture's rows are written down, and found if they are there.
     """
-    real = {
-        network: photographs.features(classifier, rules.layers_of(network, classifier))
-        for network, classifier in classifiers.items()
-    }
-    rows = []
-    for method, one in tqdm(pictures, unit="picture", desc="measuring"):
+
+    @cache
+    def real(network: str) -> dict[int, dict[str, Tensor]]:
+        layers = rules.layers_of(network, classifiers[network])
+        return photographs.features(classifiers[network], layers)
+
+    def measure(method: Method, one: Render) -> Rows:
         image = picture(one, method, out)
         survival = magnitude_survival(image, spectrum)
-        for view in rules.views:
-            rows.append(
-                {
-                    "network": one.network,
-                    "method": method.name,
-                    "class_index": one.index,
-                    "class_label": one.label,
-                    "seed": one.seed,
-                    "view": round(view, 4),
-                    **_scores(central(image[None], view), one, classifiers, transfer),
-                    **_distances(central(image[None], view), one, classifiers, real, rules),
-                    "brightness_sd": survival.brightness,
-                    "colour_sd": survival.colour,
-                    "gain": survival.gain,
-                }
-            )
+        known = real(one.network)[one.index]
+        return [
+            {
+                "network": one.network,
+                "method": method.name,
+                "class_index": one.index,
+                "class_label": one.label,
+                "seed": one.seed,
+                "view": round(view, 4),
+                **_scores(central(image[None], view), one, classifiers, transfer),
+                **_distances(central(image[None], view), classifiers[one.network], known, rules),
+                "brightness_sd": survival.brightness,
+                "colour_sd": survival.colour,
+                "gain": survival.gain,
+            }
+            for view in rules.views
+        ]
+
+    rows: Rows = []
+    for method, one in tqdm(pictures, unit="picture", desc="measuring"):
+        file = out / f"{one.render}.safetensors"
+        found = ledger.find(file, method.name)
+        rows += found or ledger.add(file, method.name, measure(method, one))
     return rows
 
 
@@ -162,13 +174,8 @@ def is_same(one: Classifier, other: Classifier) -> bool:
 
 
 def _distances(
-    image: Tensor,
-    one: Render,
-    classifiers: Mapping[str, Classifier],
-    real: Mapping[str, Mapping[int, Mapping[str, Tensor]]],
-    rules: Rules,
+    image: Tensor, classifier: Classifier, known: Mapping[str, Tensor], rules: Rules
 ) -> dict[str, float]:
-    classifier, known = classifiers[one.network], real[one.network][one.index]
     features = pooled_features(classifier, image, list(known))
     distances = {}
     for k in rules.neighbours:

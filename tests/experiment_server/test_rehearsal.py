@@ -299,6 +299,8 @@ def test_ctrl_c_leaves_nothing(bundle_folder, tmp_path, temporary, out):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A suite that runs in the background of a shell ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     end = time.monotonic() + 120
     while not list(temporary.glob("rehearsal-*/study.sqlite-wal")) and time.monotonic() < end:

@@ -14,6 +14,12 @@ from maco.images import find_images, read_image
 torch.set_num_threads(1)  # the networks here are too small to share out
 
 
+@pytest.fixture(scope="module", autouse=True)
+def repeatable():
+    """Networks that timm builds have the same random weights on every run."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def generators():
     """generators(3, 7): one seeded generator each."""

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from safetensors.torch import save_file
 
 from maco import PRESETS, Visualization
+from maco.evaluate import measures
 from maco.evaluate.__main__ import main as command
 from maco.evaluate.methods import ABLATION, METHODS, read_methods
 from maco.evaluate.tables import compare, markdown, summarise, wide
@@ -113,7 +114,7 @@ def test_tables_and_figures_are_written(finished):
         assert (finished / "figures" / f"{name}.png").stat().st_size > 5000
         assert (finished / "figures" / f"{name}.svg").read_text().startswith("<?xml")
     record = json.loads((finished / "evaluation.json").read_text())
-    assert record["photographs"] == {"0": 4, "2": 4}
+    assert {index: len(files) for index, files in record["photographs"].items()} == {"0": 4, "2": 4}
     assert record["layers"]["test_vit"]
     sets = pd.read_csv(finished / "distributions.csv")
     assert (sets.network != sets.features).all()
@@ -125,6 +126,27 @@ def test_run_again_renders_nothing_and_gives_the_same(finished, world):
     result = evaluate(world, finished, "--methods", "maco", "maco_masked", "cbr", "--seeds", 0, 1)
     assert "0 rendered, 16 were there" in result.output
     assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == before
+
+
+def test_measuring_goes_on_where_it_was_stopped(finished, world, monkeypatch):
+    """Lines that are there are not measured again; half a line, or another question, is."""
+    path = finished / "measured.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    assert len(lines) == 1 + 24  # a picture of each network, method, class and seed
+    path.write_text("".join(lines[:21]) + lines[21][:40])
+    asked = []
+    ask = measures.predictions
+    monkeypatch.setattr(measures, "predictions", lambda *a, **k: asked.append(1) or ask(*a, **k))
+    words = ("--methods", "maco", "maco_masked", "cbr", "--seeds", 0, 1)
+    before = (finished / "measurements.csv").read_bytes()
+    assert evaluate(world, finished, *words).exit_code == 0
+    assert len(asked) == 4 * 2 * 2  # pictures, views, its own network and the other
+    assert (finished / "measurements.csv").read_bytes() == before
+    assert path.read_text().splitlines(keepends=True) == lines
+    asked.clear()
+    assert evaluate(world, finished, *words, "--views", "0.9").exit_code == 0
+    assert len(asked) == 24 * 2
+    assert evaluate(world, finished, *words).exit_code == 0
 
 
 def test_what_is_missing_is_rendered_alone(finished, world):
