@@ -57,8 +57,8 @@ def invert(
 ) -> Visualization:
     """The inversion of a photograph (3, h, w) in [0, 1] from what one layer answers to it.
 
-    preset: by default `inversion_preset(classifier)`. Raises ValueError for a layer that cannot be
-    read, or that answers nothing to the photograph.
+    preset: by default `inversion_preset(classifier)`. The sensitivity is smoothed. Raises
+    ValueError for a layer that cannot be read, or that answers nothing to the photograph.
     """
     [made] = render(
         classifier,
@@ -68,7 +68,24 @@ def invert(
         spectrum=spectrum,
         progress=progress,
     )
-    return replace(made, config={**made.config, **provenance(photograph, layer)})
+    return replace(
+        made,
+        sensitivity=_smooth(made.sensitivity),
+        config={**made.config, **provenance(photograph, layer)},
+    )
+
+
+def _smooth(sensitivity: Tensor) -> Tensor:
+    """Sensitivity (3, h, w), each place the mean of its surroundings.
+
+    The view never moves, so it shows the grid of strides or patches on which the network stands.
+    """
+    reach = max(1, min(sensitivity.shape[-2:]) // 28)  # about half a patch of a ViT
+    for _ in range(2):
+        sensitivity = F.avg_pool2d(
+            sensitivity[None], 2 * reach + 1, 1, reach, count_include_pad=False
+        )[0]
+    return sensitivity
 
 
 def provenance(photograph: Tensor, layer: str) -> dict[str, str]:

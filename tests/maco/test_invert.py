@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from safetensors.torch import save_file
 from torch import nn
 
-from maco import Classifier, MacoPhase, Visualization, find_preset, natural_spectrum
+from maco import Classifier, MacoPhase, Visualization, find_preset, natural_spectrum, render
 from maco.images import encode_png, read_image
 from maco.invert import (
     in_order,
@@ -284,3 +284,19 @@ def test_real_layers_keep_less_and_less_of_a_photograph(shared_data):
         for layer in ("features.2", "features.12")
     )
     assert early > late
+
+
+def test_the_transparency_shows_no_grid_of_strides(small, natural):
+    """The first layer looks at every other pixel; that is no property of the photograph."""
+
+    def roughness(sensitivity):
+        rows = sensitivity.mean((0, 1))
+        return float(rows.diff(n=2).abs().mean() / rows.mean())
+
+    preset = inversion_preset(small, steps=6)
+    photograph = natural(5, 48)
+    objective = target(small, photograph, "early")
+    [plain] = render(small, objective, preset, seeds=[1], progress=False)
+    smooth = invert(small, photograph, "early", preset, seed=1, progress=False)
+    assert torch.equal(smooth.image, plain.image)
+    assert roughness(smooth.sensitivity) < 0.3 * roughness(plain.sensitivity)
