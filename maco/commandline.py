@@ -1,10 +1,55 @@
-"""What this package's commands share: options that take several values in a row."""
+"""What this package's commands share: how they name networks, take lists, and say what is wrong."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def network_options(command: Command) -> Command:
+    """The options that name one network: --model, --networks, --weights (`load_network`)."""
+    for option in (
+        click.option("--weights", type=_FILE, help="File with the network's weights."),
+        click.option(
+            "--networks", type=_FILE, help="TOML file with [[networks]]: their names too."
+        ),
+        click.option("--model", required=True, help="timm name, torchvision/NAME, or of the file."),
+    ):
+        command = option(command)
+    return command
+
+
+def device_option(command: Command) -> Command:
+    """--device, as every command that computes has it."""
+    names = "cpu, cuda, cuda:1, mps or auto."
+    option = click.option("--device", default="auto", show_default=True, help=names)
+    return option(command)
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given: those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+@contextmanager
+def one_line_errors(out: Path) -> Iterator[None]:
+    """Ends a command with one line for what it cannot do, instead of a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        where = error.filename or out
+        raise click.ClickException(
+            f"{where} cannot be written: {error.strerror or error}"
+        ) from error
 
 
 class ListCommand(click.Command):

@@ -46,13 +46,6 @@ def construct(
         raise ValueError(f"{name} cannot be built with options {given}: {error}") from error
 
 
-def is_model(name: str) -> bool:
-    """Whether `construct` knows a network of this name."""
-    if name.startswith("torchvision/"):
-        return name.removeprefix("torchvision/") in _torchvision_models()
-    return bool(timm.is_model(name))
-
-
 def intermediates(network: nn.Module) -> frozenset[str]:
     """The layers that timm calls the network's intermediate features; none for other networks."""
     info = getattr(network, "feature_info", None) or ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 
@@ -20,6 +21,16 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError:
         draft.unlink(missing_ok=True)
         raise
+
+
+def file_name(text: str) -> str:
+    """A text as a name that any file system takes: what is not a letter or digit becomes _."""
+    return re.sub(r"[^\w.'-]+", "_", text).strip("_.") or "unnamed"
+
+
+def class_file_name(label: str, index: int) -> str:
+    """What files of a class are called: its first synonym and its number, "Nile_crocodile-49"."""
+    return f"{file_name(label.split(',')[0])}-{index}"
 
 
 def digest(content: bytes) -> str:

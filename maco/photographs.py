@@ -32,7 +32,7 @@ def find_photographs(
     if not folder.is_dir():
         raise ImageError(f"{folder} is not a folder of images")
     listed = folder / INDEX_FILE
-    names = _indexed(listed) if listed.is_file() else _folders(folder)
+    names = _by_name(listed) if listed.is_file() else _folders(folder)
     found: dict[int, list[Path]] = {}
     for name, files in names.items():
         index = _class_of(name, folder, classifier)
@@ -80,8 +80,18 @@ def _images(folder: Path) -> list[Path]:
         return []  # matters only if its class is asked for
 
 
-def _indexed(path: Path) -> dict[str, list[Path]]:
+def _by_name(index: Path) -> dict[str, list[Path]]:
     named: dict[str, list[Path]] = {}
+    for _, name, path in read_index(index, index.parent):
+        named.setdefault(name, []).append(path)
+    return named
+
+
+def read_index(path: Path, folder: Path) -> Iterator[tuple[int, str, Path]]:
+    """Line, class and file of each row of an index.csv; files are in `folder`, there or not.
+
+    Raises ValueError for a table without a column file and one of CLASS_COLUMNS, or an empty cell.
+    """
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
         columns = rows.fieldnames or ()
@@ -94,8 +104,7 @@ def _indexed(path: Path) -> dict[str, list[Path]]:
         for number, row in enumerate(rows, start=2):
             if not row["file"] or not row[column]:
                 raise ValueError(f"{path}, line {number}: give a file and its {column}")
-            named.setdefault(row[column], []).append(path.parent / row["file"])
-    return named
+            yield number, row[column], folder / row["file"]
 
 
 def _class_of(name: str, folder: Path, classifier: Classifier) -> int | None:

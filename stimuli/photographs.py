@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,15 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from tqdm import tqdm
 
 from maco import Classifier
-from maco.images import ImageError, TooSmallError, find_images, read_image, to_bytes
+from maco.images import ImageError, TooSmallError, find_images, to_bytes
+from maco.photographs import read_index, read_square
 from stimuli.occlusion import answers_of
 from stimuli.units import StudyUnit
-
-_CLASS_COLUMNS = ("class", "class_index", "wnid", "label")
 
 
 @dataclass(frozen=True)
@@ -46,14 +43,7 @@ class Pool:
 
         Raises ImageError for a file that cannot be used, TooSmallError for one below that size.
         """
-        image = read_image(path, smallest_px=self.size_px)
-        height, width = image.shape[-2:]
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        square = image[:, top : top + side, left : left + side]
-        if side != self.size_px:
-            size = (self.size_px, self.size_px)
-            square = F.interpolate(square[None], size, mode="bicubic", antialias=True)[0]
+        square = read_square(path, self.size_px, smallest_px=self.size_px)
         return Photograph(path.relative_to(self.folder).as_posix(), to_bytes(square))
 
     def all_files(self) -> list[Path]:
@@ -82,20 +72,10 @@ class Pool:
     def _indexed(self, path: Path) -> Iterator[tuple[str, Path]]:
         if not path.is_file():
             raise ValueError(f"base_images.index: there is no file {path}")
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            names = rows.fieldnames or ()
-            column = next((name for name in _CLASS_COLUMNS if name in names), None)
-            if "file" not in names or column is None:
-                raise ValueError(
-                    f"{path} needs a column file and one of {', '.join(_CLASS_COLUMNS)};"
-                    f" it has {', '.join(names)}"
-                )
-            for number, row in enumerate(rows, start=2):
-                image = self.folder / (row["file"] or "")
-                if row[column] is None or not image.is_file():
-                    raise ValueError(f"{path}, line {number}: there is no file {image}")
-                yield row[column], image
+        for number, name, image in read_index(path, self.folder):
+            if not image.is_file():
+                raise ValueError(f"{path}, line {number}: there is no file {image}")
+            yield name, image
 
 
 def _is_class(name: str, unit: StudyUnit, classifier: Classifier) -> bool:

@@ -16,9 +16,16 @@ import click
 from tqdm import tqdm
 
 from maco.classifiers import Classifier
-from maco.commandline import ListCommand
+from maco.commandline import (
+    ListCommand,
+    device_option,
+    given,
+    network_options,
+    one_line_errors,
+)
 from maco.concepts import ClassConcepts, Search, find_concepts
 from maco.concepts.folder import RECORD, read_record, write_concepts
+from maco.files import class_file_name, file_name
 from maco.networks import load_network
 from maco.objectives import direction
 from maco.photographs import find_photographs
@@ -31,9 +38,7 @@ _DEFAULT = Search()
 
 
 @click.command(cls=ListCommand, help=__doc__)
-@click.option("--model", required=True, help="timm name, torchvision/NAME, or one of --networks.")
-@click.option("--networks", type=_FILE, help="TOML file with [[networks]], as in a study file.")
-@click.option("--weights", type=_FILE, help="File with the network's weights.")
+@network_options
 @click.option(
     "--images",
     required=True,
@@ -68,15 +73,11 @@ _DEFAULT = Search()
 @click.option("--size", "size_px", type=int, help="Side in pixels, instead of the preset's.")
 @click.option("--no-render", "no_render", is_flag=True, help="No pictures of the concepts.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps or auto.")
+@device_option
 def main(out: Path, **options: Any) -> None:
     """The command line."""
-    try:
+    with one_line_errors(out):
         done, there = make_concepts(out=out, **options)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written: {error.strerror or error}") from error
     click.echo(f"{done} classes done, {there} were there: {out}")
 
 
@@ -100,8 +101,7 @@ def make_concepts(
     device: str,
 ) -> tuple[int, int]:
     """Writes OUT/<network>/<slug>-<class index>/; returns how many were made and were there."""
-    given = {"steps": steps, "size_px": size_px}
-    settings = find_preset(preset, **{k: v for k, v in given.items() if v is not None})
+    settings = find_preset(preset, **given(steps=steps, size_px=size_px))
     search = Search(
         concepts=concepts, patches=patches, photographs=photographs, rows=rows, seed=seed
     )
@@ -113,7 +113,8 @@ def make_concepts(
         configuration = _configuration(
             classifier, paths, search, layer, None if no_render else settings
         )
-        folder = out / classifier.name.replace("/", "_") / _slug(classifier, index)
+        label = classifier.class_labels[index]
+        folder = out / file_name(classifier.name) / class_file_name(label, index)
         if not _is_done(folder, configuration):
             todo[index] = (folder, paths, configuration)
     for index, (folder, paths, configuration) in todo.items():
@@ -158,10 +159,6 @@ def _is_done(folder: Path, configuration: dict[str, Any]) -> bool:
             f"{folder / RECORD} was made by another configuration: choose another --out"
         )
     return True
-
-
-def _slug(classifier: Classifier, index: int) -> str:
-    return f"{classifier.class_labels[index].split(',')[0].replace(' ', '_')}-{index}"
 
 
 if __name__ == "__main__":

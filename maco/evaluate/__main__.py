@@ -14,11 +14,11 @@ from typing import Any
 
 import click
 import pandas as pd
-import torch
 
 from maco import __version__
 from maco.classifiers import Classifier
-from maco.commandline import ListCommand
+from maco.commandline import ListCommand, device_option, one_line_errors
+from maco.evaluate.checks import check_classes, check_layers, check_neighbours
 from maco.evaluate.ledger import Ledger
 from maco.evaluate.measures import (
     PAPER_TRANSFER,
@@ -33,7 +33,6 @@ from maco.evaluate.methods import ABLATION, Method, read_methods
 from maco.evaluate.renders import Render, plan_renders, render_missing
 from maco.evaluate.reporting import write_report
 from maco.files import digest, write_atomically
-from maco.metrics.features import pooled_features
 from maco.networks import load_network
 from maco.photographs import find_photographs
 from maco.spectrum import Spectrum, natural_spectrum
@@ -59,16 +58,11 @@ _PATH = click.Path(path_type=Path)
 @click.option("--spectrum", "spectrum_file", type=_PATH, help="Of maco.spectrum.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--render-only", is_flag=True, help="Stop before anything is measured.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps or auto.")
+@device_option
 def main(**options: Any) -> None:
     """The command line."""
-    try:
+    with one_line_errors(options["out"]):
         evaluate(**options)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        where = error.filename or options["out"]
-        raise click.ClickException(f"{where}: {error.strerror or error}") from error
 
 
 def evaluate(
@@ -104,9 +98,9 @@ def evaluate(
     first = next(iter(classifiers.values()))
     indices = [first.class_index(name) for name in classes] or None
     photographs = Photographs(find_photographs(real_images, first, indices), real_size)
-    _check_classes({**classifiers, **jury}, list(photographs.files))
-    _check_neighbours(photographs, rules, first)
-    _check_layers(classifiers, rules)
+    check_classes({**classifiers, **jury}, list(photographs.files))
+    check_neighbours(photographs, rules, first)
+    check_layers(classifiers, rules)
     extractors = feature_networks({**classifiers, **jury}, inception, rules)
     planned = plan_renders(classifiers, chosen, list(photographs.files), list(dict.fromkeys(seeds)))
     pictures = _pictures(planned, chosen)
@@ -115,17 +109,7 @@ def evaluate(
     click.echo(f"{made} rendered, {len(planned) - made} were there: {out / 'renders'}")
     if render_only:
         return
-    record = {
-        "networks": {name: _identity(one) for name, one in classifiers.items()},
-        "transfer": {name: _identity(one) for name, one in jury.items()},
-        "views": list(rules.views),
-        "neighbours": list(rules.neighbours),
-        "layers": {name: list(rules.layers_of(name, one)) for name, one in classifiers.items()},
-        "real_size": real_size,
-        "photographs": {str(i): _listing(files) for i, files in photographs.files.items()},
-        "spectrum": spectrum.digest(),
-        "software": {"maco": __version__, **{n: version(n) for n in ("torch", "timm")}},
-    }
+    record = _circumstances(classifiers, jury, photographs, rules, spectrum)
     ledger = Ledger(out / "measured.jsonl", digest(json.dumps(record).encode()))
     rows = measure_pictures(pictures, classifiers, jury, photographs, rules, spectrum, out, ledger)
     _write_csv(pd.DataFrame(rows), out / "measurements.csv")
@@ -141,6 +125,27 @@ def evaluate(
     write_atomically(out / "evaluation.json", (json.dumps(record, indent=1) + "\n").encode())
     write_report(out, chosen, pictures, photographs)
     click.echo(f"The result: {out / 'tables.md'}")
+
+
+def _circumstances(
+    classifiers: Mapping[str, Classifier],
+    jury: Mapping[str, Classifier],
+    photographs: Photographs,
+    rules: Rules,
+    spectrum: Spectrum,
+) -> dict[str, Any]:
+    """What the measures of a picture depend on beside the picture, as plain values."""
+    return {
+        "networks": {name: _identity(one) for name, one in classifiers.items()},
+        "transfer": {name: _identity(one) for name, one in jury.items()},
+        "views": list(rules.views),
+        "neighbours": list(rules.neighbours),
+        "layers": {name: list(rules.layers_of(name, one)) for name, one in classifiers.items()},
+        "real_size": photographs.size_px,
+        "photographs": {str(i): _listing(files) for i, files in photographs.files.items()},
+        "spectrum": spectrum.digest(),
+        "software": {"maco": __version__, **{n: version(n) for n in ("torch", "timm")}},
+    }
 
 
 def _identity(classifier: Classifier) -> dict[str, Any]:
@@ -180,36 +185,6 @@ def _jury(
         name: classifiers.get(name) or load_network(name, networks=networks, device=device)
         for name in dict.fromkeys(listed)
     }
-
-
-def _check_classes(classifiers: Mapping[str, Classifier], indices: Sequence[int]) -> None:
-    """Raises ValueError where a class index means another class in another network."""
-    counts = {name: classifier.classes for name, classifier in classifiers.items()}
-    if len(set(counts.values())) > 1:
-        found = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise ValueError(f"the networks must have the same classes; they have {found}")
-    for index in indices:
-        labels = {name: one.class_labels[index] for name, one in classifiers.items()}
-        if len(set(labels.values())) > 1:
-            found = ", ".join(f"{label!r} in {name}" for name, label in labels.items())
-            raise ValueError(f"class {index} must be the same in all networks; it is {found}")
-
-
-def _check_layers(classifiers: Mapping[str, Classifier], rules: Rules) -> None:
-    """Raises ValueError for a layer that cannot be read, before anything is rendered."""
-    for name, classifier in classifiers.items():
-        side = classifier.input_size_px
-        blank = [torch.zeros(3, side, side)]
-        pooled_features(classifier, blank, rules.layers_of(name, classifier))
-
-
-def _check_neighbours(photographs: Photographs, rules: Rules, classifier: Classifier) -> None:
-    for index, files in photographs.files.items():
-        if len(files) < max(rules.neighbours):
-            raise ValueError(
-                f"{classifier.class_labels[index]} has {len(files)} photographs: --neighbours"
-                f" {max(rules.neighbours)} needs as many"
-            )
 
 
 def _pictures(planned: Sequence[Render], chosen: Sequence[Method]) -> list[tuple[Method, Render]]:

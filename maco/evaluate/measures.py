@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -72,6 +72,11 @@ class Photographs:
         """Central squares (3, size_px, size_px) of a class's photographs."""
         for path in self.files[index]:
             yield read_square(path, self.size_px)
+
+    def all(self) -> Iterator[Tensor]:
+        """Those of every class, one after the other."""
+        for index in self.files:
+            yield from self.of(index)
 
     def features(
         self, classifier: Classifier, layers: Sequence[str]
@@ -220,35 +225,47 @@ def measure_sets(
     sets: dict[tuple[str, str], list[tuple[Method, Render]]] = {}
     for method, one in pictures:
         sets.setdefault((one.network, method.name), []).append((method, one))
+    sets = {key: members for key, members in sets.items() if len(members) > 1}
+    asked = {
+        network: {
+            name: extract
+            for name, extract in feature_networks.items()
+            if name not in classifiers or not is_same(classifiers[name], classifiers[network])
+        }
+        for network, _ in sets
+    }
+    if not any(asked.values()):
+        return []
+    real = _features(feature_networks, photographs.all(), (1.0,))
     rows = []
-    for name, extract in feature_networks.items():
-        real = _stacked(extract, (p for index in photographs.files for p in photographs.of(index)))
-        for (network, method_name), members in tqdm(sets.items(), desc=f"FID by {name}"):
-            judge = classifiers.get(name)
-            if len(members) < 2 or (judge is not None and is_same(judge, classifiers[network])):
-                continue
-            for view in views:
-                parts = (central(picture(one, m, out)[None], view)[0] for m, one in members)
-                made = _stacked(extract, parts)
-                mean, sd = kernel_distance(made, real, generator=torch.Generator().manual_seed(0))
-                rows.append(
-                    {
-                        "network": network,
-                        "method": method_name,
-                        "view": round(view, 4),
-                        "features": name,
-                        "fid": frechet_distance(made, real),
-                        "kid": mean,
-                        "kid_sd": sd,
-                        "pictures": len(made),
-                        "photographs": len(real),
-                    }
-                )
+    for (network, method_name), members in tqdm(sets.items(), unit="set", desc="FID and KID"):
+        shown = (picture(one, method, out) for method, one in members)
+        made = _features(asked[network], shown, views)
+        for (name, view), own in made.items():
+            what = (network, method_name, round(view, 4), name)
+            rows.append(
+                dict(zip(SET_COLUMNS, (*what, *_compare(own, real[name, 1.0])), strict=True))
+            )
     return rows
 
 
-def _stacked(extract: FeatureNetwork, images: Iterator[Tensor]) -> Tensor:
-    return torch.cat([extract(image[None]) for image in images])
+def _compare(made: Tensor, real: Tensor) -> tuple[float, float, float, int, int]:
+    """FID, KID, its s.d. over subsets, and how many images on either side."""
+    kid, kid_sd = kernel_distance(made, real, generator=torch.Generator().manual_seed(0))
+    return frechet_distance(made, real), kid, kid_sd, len(made), len(real)
+
+
+def _features(
+    extractors: Mapping[str, FeatureNetwork], images: Iterable[Tensor], views: Sequence[float]
+) -> dict[tuple[str, float], Tensor]:
+    """(Feature network, view) -> features (n, channels) of n images, each of which is read once."""
+    parts: dict[tuple[str, float], list[Tensor]] = {
+        (name, view): [] for name in extractors for view in views
+    }
+    for image in images:
+        for (name, view), found in parts.items():
+            found.append(extractors[name](central(image[None], view)))
+    return {key: torch.cat(found) for key, found in parts.items()}
 
 
 def _mean(values: Any) -> float:

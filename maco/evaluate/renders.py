@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from tqdm import tqdm
 
 from maco.classifiers import Classifier
 from maco.evaluate.methods import Method
-from maco.files import write_atomically
+from maco.files import class_file_name, file_name, write_atomically
 from maco.objectives import logit
 from maco.presets import Preset
 from maco.render import configuration, render
@@ -47,8 +46,8 @@ def plan_renders(
             for index in classes:
                 label = classifier.class_labels[index].split(",")[0]
                 for seed in seeds:
-                    stem = f"{_plain(label)}-{index}-s{seed}"
-                    where = f"renders/{_plain(network)}/{method}/{stem}"
+                    stem = f"{class_file_name(label, index)}-s{seed}"
+                    where = f"renders/{file_name(network)}/{method}/{stem}"
                     planned.append(Render(where, network, method, label, index, seed))
     return planned
 
@@ -130,7 +129,3 @@ def _groups(
         size = 2 if classifiers[network].device.type == "cpu" else 16
         for start in range(0, len(pictures), size):
             yield network, method, pictures[start : start + size]
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "_", name).strip("_.") or "unnamed"

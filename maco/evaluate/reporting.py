@@ -107,8 +107,7 @@ def _spectra(
     pictures: Sequence[tuple[Method, Render]],
     photographs: Photographs,
 ) -> dict[str, RadialSpectrum]:
-    real = (image for index in photographs.files for image in photographs.of(index))
-    spectra = {"photographs": mean_spectrum(real)}
+    spectra = {"photographs": mean_spectrum(photographs.all())}
     for method in methods:
         own = (picture(one, method, out) for other, one in pictures if other == method)
         spectra[method.title] = mean_spectrum(own)

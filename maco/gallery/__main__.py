@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from maco.commandline import one_line_errors
 from maco.gallery import build
 
 SHOWN_FAULTS = 10
@@ -24,13 +25,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--title", default="Feature visualizations", show_default=True)
 def main(renders: Path, out: Path, concepts: Path | None, title: str) -> None:
     """The command line."""
-    try:
+    with one_line_errors(out):
         built = build(renders, out, concepts=concepts, title=title)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        where = error.filename or out
-        raise click.ClickException(f"{where}: {error.strerror or error}") from error
     for fault in built.faults[:SHOWN_FAULTS]:
         click.echo(fault, err=True)
     if len(built.faults) > SHOWN_FAULTS:

@@ -15,7 +15,13 @@ import click
 from torch import Tensor
 
 from maco.classifiers import Classifier
-from maco.commandline import ListCommand
+from maco.commandline import (
+    ListCommand,
+    device_option,
+    given,
+    network_options,
+    one_line_errors,
+)
 from maco.files import write_atomically
 from maco.invert import (
     in_order,
@@ -38,9 +44,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command(cls=ListCommand, help=__doc__)
-@click.option("--model", required=True, help="timm name, torchvision/NAME, or one of --networks.")
-@click.option("--networks", type=_FILE, help="TOML file with [[networks]], as in a study file.")
-@click.option("--weights", type=_FILE, help="File with the network's weights.")
+@network_options
 @click.option(
     "--layer",
     "layers",
@@ -59,15 +63,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--steps", type=int, help="Instead of the preset's.")
 @click.option("--size", "size_px", type=int, help="Side in pixels, instead of the preset's.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps or auto.")
+@device_option
 def main(out: Path, **options: Any) -> None:
     """The command line."""
-    try:
+    with one_line_errors(out):
         write_inversions(out=out, **options)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written: {error.strerror or error}") from error
 
 
 def write_inversions(
@@ -85,10 +85,7 @@ def write_inversions(
 ) -> None:
     """Inverts each layer that is not there yet, and writes the strip of all."""
     classifier = load_network(model, networks=networks, weights=weights, device=device)
-    given = {"steps": steps, "size_px": size_px}
-    settings = inversion_preset(
-        classifier, preset, **{key: value for key, value in given.items() if value is not None}
-    )
+    settings = inversion_preset(classifier, preset, **given(steps=steps, size_px=size_px))
     side = classifier.input_size_px
     square = read_square(photograph, side, smallest_px=side)
     names = in_order(classifier, layers or spread_layers(classifier))

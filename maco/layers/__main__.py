@@ -13,15 +13,14 @@ from pathlib import Path
 import click
 
 from maco.classifiers import Classifier
+from maco.commandline import network_options
 from maco.construction import construct
 from maco.layers import Layer
 from maco.networks import load_network, read_networks
 
 
 @click.command(help=__doc__)
-@click.option("--model", required=True, help="timm name, torchvision/NAME, or one of --networks.")
-@click.option("--weights", type=click.Path(path_type=Path), help="File with the network's weights.")
-@click.option("--networks", type=click.Path(path_type=Path), help="TOML file with [[networks]].")
+@network_options
 @click.option("--all", "every", is_flag=True, help="Every layer that can be read.")
 def main(model: str, weights: Path | None, networks: Path | None, every: bool) -> None:
     """The command line."""

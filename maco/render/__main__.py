@@ -12,7 +12,14 @@ from pathlib import Path
 import click
 
 from maco.classifiers import Classifier
-from maco.commandline import ListCommand
+from maco.commandline import (
+    ListCommand,
+    device_option,
+    given,
+    network_options,
+    one_line_errors,
+)
+from maco.files import class_file_name
 from maco.networks import load_network
 from maco.objectives import Objective, channel, logit
 from maco.objectives import layer as whole_layer
@@ -26,7 +33,7 @@ GROUP = 16  # rendered in one pass, and saved
 
 
 @click.command(cls=ListCommand, help=__doc__)
-@click.option("--model", required=True, help="timm name, torchvision/NAME, or one of --networks.")
+@network_options
 @click.option("--classes", multiple=True, help="Index, label or wnid; several may follow.")
 @click.option("--layer", help="Module name: of --channels, or of all it answers (deep dream).")
 @click.option(
@@ -47,12 +54,10 @@ GROUP = 16  # rendered in one pass, and saved
 )
 @click.option("--steps", type=int, help="Instead of the preset's.")
 @click.option("--size", "size_px", type=int, help="Side in pixels, instead of the preset's.")
-@click.option("--weights", type=click.Path(path_type=Path), help="File with the network's weights.")
-@click.option("--networks", type=click.Path(path_type=Path), help="TOML file with [[networks]].")
 @click.option(
     "--spectrum", "spectrum_file", type=click.Path(path_type=Path), help="Of maco.spectrum."
 )
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps or auto.")
+@device_option
 def main(
     model: str,
     classes: tuple[str, ...],
@@ -71,9 +76,8 @@ def main(
     device: str,
 ) -> None:
     """The command line."""
-    try:
-        given = {"steps": steps, "size_px": size_px}
-        settings = find_preset(preset, **{k: v for k, v in given.items() if v is not None})
+    with one_line_errors(out):
+        settings = find_preset(preset, **given(steps=steps, size_px=size_px))
         classifier = load_network(model, networks=networks, weights=weights, device=device)
         spectrum = Spectrum.load(spectrum_file) if spectrum_file else natural_spectrum()
         wanted = _objectives(classifier, classes, layer, channels)
@@ -94,10 +98,6 @@ def main(
             )
             for (path, _, _), visualization in zip(group, visualizations, strict=True):
                 visualization.save(path)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written: {error.strerror or error}") from error
     made = sum(len(group) for group in groups)
     click.echo(f"{made} rendered, {len(wanted) * copies - made} were there: {out}")
 
@@ -155,7 +155,7 @@ def _objectives(
         return named or {layer: whole_layer(layer)}
     indices = [classifier.class_index(name) for name in classes]
     labels = classifier.class_labels
-    return {f"{labels[i].split(',')[0].replace(' ', '_')}-{i}": logit(i) for i in indices}
+    return {class_file_name(labels[i], i): logit(i) for i in indices}
 
 
 def _is_done(path: Path, config: dict[str, object]) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+from maco.commandline import one_line_errors
 from maco.images import find_images, read_image
 from maco.spectrum import SMALLEST_PX, estimate
 
@@ -28,7 +29,7 @@ from maco.spectrum import SMALLEST_PX, estimate
 )
 def main(images: Path, out: Path, size_px: int) -> None:
     """The command line."""
-    try:
+    with one_line_errors(out):
         paths = find_images(images)
         bar = tqdm(paths, desc="measuring spectra", unit="image")
         spectrum = estimate(
@@ -37,10 +38,6 @@ def main(images: Path, out: Path, size_px: int) -> None:
             source=f"{len(paths)} images of {images.name}",
         )
         spectrum.save(out)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written: {error.strerror or error}") from error
     click.echo(
         f"{out}: {spectrum.images} photographs, up to {spectrum.amplitude.shape[-1] - 1} cycles"
     )

@@ -16,7 +16,7 @@ from torch import nn
 import maco
 from maco import Classifier
 from maco.classifiers import check_device
-from maco.construction import construct, intermediates, is_model
+from maco.construction import construct, intermediates
 from maco.weights import load_weights
 
 
@@ -39,8 +39,6 @@ def test_unknown_pretrained_tags_are_answered_with_the_known_ones():
 
 
 def test_networks_are_known_by_name():
-    assert is_model("resnet18") and is_model("torchvision/vgg16")
-    assert not is_model("resnet_18") and not is_model("torchvision/resnet_18")
     network, expected = construct("test_vit", options={"num_classes": 3})
     assert expected.input_size_px == 160
     assert intermediates(network) == {f"blocks.{block}" for block in range(6)}
