@@ -107,15 +107,23 @@ def blur(image: Tensor, sd_px: float) -> Tensor:
 
 def answers_of(classifier: Classifier, objectives: Sequence[Objective], images: Tensor) -> Tensor:
     """What some units answer (units, n), float32 on the CPU, to 8-bit images (n, 3, h, w)."""
-    layers = frozenset().union(*(objective.layers for objective in objectives))
-    with torch.inference_mode():
-        read = classifier.read(images.to(classifier.device).float() / 255, layers)
-        return torch.stack([objective(read) for objective in objectives]).float().cpu()
+    return _read(classifier, objectives, _scale(classifier, images))
 
 
 def activations(classifier: Classifier, objective: Objective, images: Tensor) -> Tensor:
     """The unit's answer (n,), float32 on the CPU, to 8-bit images (n, 3, h, w)."""
     return answers_of(classifier, [objective], images)[0]
+
+
+def _scale(classifier: Classifier, images: Tensor) -> Tensor:
+    return images.to(classifier.device).float() / 255
+
+
+def _read(classifier: Classifier, objectives: Sequence[Objective], images: Tensor) -> Tensor:
+    layers = frozenset().union(*(objective.layers for objective in objectives))
+    with torch.inference_mode():
+        read = classifier.read(images, layers)
+        return torch.stack([objective(read) for objective in objectives]).float().cpu()
 
 
 def sweep(
@@ -133,26 +141,74 @@ def sweep(
     Places go in batches, the unoccluded image apart, so that every place counts whatever their
     number. `progress` is told how many places are done.
     """
-    if fill not in FILLS:
-        raise ValueError(f"unknown fill {fill!r}: {', '.join(FILLS)}")
-    ys = corners(image.shape[-2], size_px, stride_px)
-    xs = corners(image.shape[-1], size_px, stride_px)
-    if fill == "mean":
-        paint = fill_colours(image, size_px, stride_px).flatten(0, 1)
-    else:
-        background = _background(image, fill)
+    queries = _Queries(classifier, image, size_px, stride_px, fill)
     values = []
-    places = [(int(x), int(y)) for y in ys for x in xs]
-    for start in range(0, len(places), classifier.batch):
-        part = places[start : start + classifier.batch]
-        batch = image.expand(len(part), -1, -1, -1).clone()
-        for at, (x, y) in enumerate(part):
-            square = (at, slice(None), slice(y, y + size_px), slice(x, x + size_px))
-            if fill == "mean":
-                batch[square] = paint[start + at][:, None, None]
-            else:
-                batch[square] = background[square[1:]]
-        values.append(activations(classifier, objective, batch))
-        progress(len(part))
+    count = len(queries.ys_px) * len(queries.xs_px)
+    for places in torch.split(torch.arange(count), classifier.batch):
+        values.append(queries.answers(objective, places))
+        progress(len(places))
     base = float(activations(classifier, objective, image[None])[0])
-    return ActivationMap(torch.cat(values).view(len(ys), len(xs)), xs, ys, size_px, base)
+    map_ = torch.cat(values).view(len(queries.ys_px), len(queries.xs_px))
+    return ActivationMap(map_, queries.xs_px, queries.ys_px, size_px, base)
+
+
+class _Queries:
+    """The queries of an image as the network reads them, a batch of places at a time.
+
+    One batch stays in memory. An image of the network's input side lies there as the network is fed
+    it, since normalising goes pixel by pixel and so may come before painting; resizing may not.
+    """
+
+    def __init__(
+        self, classifier: Classifier, image: Tensor, size_px: int, stride_px: int, fill: str
+    ) -> None:
+        if fill not in FILLS:
+            raise ValueError(f"unknown fill {fill!r}: {', '.join(FILLS)}")
+        self.ys_px = corners(image.shape[-2], size_px, stride_px)
+        self.xs_px = corners(image.shape[-1], size_px, stride_px)
+        self._size_px = size_px
+        is_fed = image.shape[-2:] == (classifier.input_size_px, classifier.input_size_px)
+        self._reader = _Fed(classifier) if is_fed else classifier
+        self._image = self._pixels(image[None])
+        if is_fed:
+            self._image = self._image.contiguous(memory_format=torch.channels_last)
+        self._batch = self._image.expand(classifier.batch, -1, -1, -1).clone()
+        if fill == "mean":
+            colours = fill_colours(image, size_px, stride_px).flatten(0, 1)
+            self._colours: Tensor | None = self._pixels(colours[:, :, None, None])
+        else:
+            self._colours = None
+            self._background = self._pixels(_background(image, fill)[None])[0]
+
+    def answers(self, objective: Objective, places: Tensor) -> Tensor:
+        """What a unit answers (n,) to the queries of some flat places, a batch at most."""
+        batch = self._batch[: len(places)].copy_(self._image)
+        for query, place in zip(batch, places.tolist(), strict=True):
+            row, column = divmod(place, len(self.xs_px))
+            y, x = int(self.ys_px[row]), int(self.xs_px[column])
+            square = (slice(None), slice(y, y + self._size_px), slice(x, x + self._size_px))
+            colours = self._colours
+            query[square] = self._background[square] if colours is None else colours[place]
+        return _read(self._reader, [objective], batch)[0]
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        """8-bit images (n, 3, h, w) of any size as their pixels lie in the batch."""
+        scaled = _scale(self._reader, images)
+        return self._reader.normalise(scaled) if isinstance(self._reader, _Fed) else scaled
+
+
+class _Fed(Classifier):
+    """A classifier that takes images as its network is fed them."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.__dict__.update(vars(classifier))
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """What `prepare` makes of each pixel of images (n, 3, h, w) in [0, 1]."""
+        mean = images.new_tensor(self.mean)[:, None, None]
+        std = images.new_tensor(self.std)[:, None, None]
+        return (images - mean) / std
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """The images themselves."""
+        return images

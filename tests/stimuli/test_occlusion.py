@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
-from maco import logit
+from maco import Classifier, channel, logit
 from stimuli.occlusion import (
     activations,
     blur,
@@ -71,6 +72,36 @@ def test_every_activation_is_that_of_the_stored_query(red_detector, red_square, 
         query = occlude(red_square, *map_.place(index), 11, fill)
         answer = activations(red_detector, logit(0), query[None])[0]
         assert map_.values.flatten()[index] == pytest.approx(float(answer), abs=1e-6)
+
+
+@pytest.mark.parametrize("columns", [40, 48], ids=["fed as it is", "resized"])
+@pytest.mark.parametrize("fill", ["mean", "grey", "blur"])
+@pytest.mark.parametrize("objective", [logit(1), channel("0", 2)], ids=repr)
+def test_painting_a_prepared_image_changes_no_bit(red_square, fill, columns, objective):
+    """Whatever is done once instead of for every query, each batch gives the same numbers."""
+    torch.manual_seed(0)
+    layers = nn.Sequential(nn.Conv2d(3, 4, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
+    layers(torch.zeros(1, 3, 40, 40))
+    classifier = Classifier(
+        layers, name="small", input_size_px=40, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25)
+    )
+    image = red_square[..., :columns]
+    map_ = sweep(classifier, objective, image, size_px=11, stride_px=3, fill=fill)
+    places = range(map_.values.numel())
+    queries = torch.stack([occlude(image, *map_.place(at), 11, fill) for at in places])
+    batches = torch.split(queries, classifier.batch)
+    answers = torch.cat([activations(classifier, objective, batch) for batch in batches])
+    assert torch.equal(map_.values.flatten(), answers)
+    assert len(set(answers.tolist())) > len(answers) // 2
+
+
+def test_a_network_that_writes_into_its_input_spoils_no_later_query(red_square):
+    square = red_square[:, :, :40]
+    layers = nn.Sequential(nn.ReLU(inplace=True), nn.AvgPool2d(8), nn.Flatten())
+    classifier = Classifier(layers, name="rectified", input_size_px=40, mean=(0.5, 0.5, 0.5))
+    map_ = sweep(classifier, logit(0), square, size_px=9, stride_px=2)
+    last = occlude(square, *map_.place(map_.values.numel() - 1), 9)
+    assert float(map_.values[-1, -1]) == float(activations(classifier, logit(0), last[None]))
 
 
 def test_the_map_finds_what_the_network_looks_at(red_detector, red_square):
