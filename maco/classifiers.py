@@ -13,17 +13,17 @@ from torch.nn import functional as F
 
 from maco.color import IMAGENET_MEAN, IMAGENET_STD
 from maco.construction import (
-    check_device,
     construct,
     imagenet_labels,
     imagenet_wnids,
     intermediates,
     nearest,
 )
+from maco.devices import check_device, fastest_batch, has_half_precision, keep_freed_memory
 from maco.layers import Layer, as_map, channels_first
 from maco.weights import digest_weights, load_weights
 
-__all__ = ["OUTPUT", "Classifier", "check_device"]
+__all__ = ["OUTPUT", "Classifier"]
 
 OUTPUT = "<output>"  # the name under which `read` gives the network's output
 
@@ -53,6 +53,7 @@ class Classifier:
         self.network = (
             network.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)
         )
+        keep_freed_memory()
         self.name = name
         self.input_size_px = input_size_px
         self.mean, self.std = tuple(mean), tuple(std)
@@ -120,7 +121,7 @@ class Classifier:
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
         mean = images.new_tensor(self.mean)[:, None, None]
         std = images.new_tensor(self.std)[:, None, None]
-        return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+        return (images - mean).div_(std).contiguous(memory_format=torch.channels_last)
 
     @property
     def input_form(self) -> dict[str, Any]:
@@ -133,17 +134,13 @@ class Classifier:
 
     @property
     def batch(self) -> int:
-        """How many images at once are fastest: on a CPU, what its caches hold of a network."""
-        return 16 if self.device.type == "cpu" else 256
+        """How many images at once are fastest."""
+        return fastest_batch(self.device)
 
     @property
     def half_precision(self) -> bool:
         """Whether the device multiplies bfloat16 matrices in hardware: GPUs, and CPUs with AMX."""
-        if self.device.type == "cpu":
-            # Older versions of torch cannot be asked.
-            capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", lambda: {})()
-            return bool(capabilities.get("amx_bf16"))
-        return self.device.type == "cuda"
+        return has_half_precision(self.device)
 
     def read(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Activations (n, channels, *places) of some layers, by module name, for images in [0, 1].

@@ -17,10 +17,12 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 _COVARIANCE_ROOT = torch.tensor([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
 CORRELATION = _COVARIANCE_ROOT / _COVARIANCE_ROOT.norm(dim=0).max()
 DECORRELATION = torch.linalg.inv(CORRELATION.double()).float()
+_TO_PIXELS = CORRELATION * torch.tensor(IMAGENET_STD)[:, None]
 
 
 def _mix(matrix: Tensor, images: Tensor) -> Tensor:
-    return torch.einsum("ij,...jhw->...ihw", matrix.to(images), images)
+    mixed: Tensor = matrix.to(images) @ images.flatten(-2)
+    return mixed.view(images.shape)
 
 
 def correlate(channels: Tensor) -> Tensor:
@@ -30,8 +32,7 @@ def correlate(channels: Tensor) -> Tensor:
 
 def recorrelate(channels: Tensor) -> Tensor:
     """RGB images of decorrelated channels, both (..., 3, h, w); photographs come back in [0, 1]."""
-    mean, std = _statistics(channels)
-    return correlate(channels) * std + mean
+    return _mix(_TO_PIXELS, channels) + _statistics(channels)[0]
 
 
 def decorrelate(images: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from typing import Any
 
 import timm
 import timm.data
-import torch
 import torchvision
 from torch import nn
 
@@ -97,27 +96,6 @@ def _torchvision_models() -> list[str]:
 def _not_fetched(name: str, error: Exception) -> str:
     cause = (str(error).splitlines() or [type(error).__name__])[0]
     return f"the weights of {name} could not be fetched ({cause}): give a file with weights"
-
-
-def check_device(device: str | torch.device) -> torch.device:
-    """The device, if this machine has it, else ValueError. "auto": CUDA where there is."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"unknown device {device!r}: cpu, cuda, cuda:0, mps or auto") from error
-    if found.type not in {"cpu", "cuda", "mps"}:
-        raise ValueError(f"unknown device {device!r}: cpu, cuda, cuda:0, mps or auto")
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {device} was asked for, but torch sees no GPU here: use cpu")
-    if found.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError(f"device {device} was asked for, but torch sees no Apple GPU: use cpu")
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"device {device} was asked for, but there are {torch.cuda.device_count()}"
-        )
-    return found
 
 
 def nearest(wanted: str, known: Iterable[str]) -> str:

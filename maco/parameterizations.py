@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -35,10 +35,28 @@ def soft_clip(values: Tensor, softness: float = 0.1) -> Tensor:
     `softness`: how far from each end the bend begins. The slope falls smoothly from 1 and never
     reaches 0, so that a pixel outside the range can still be called back.
     """
-    low = softness - values
-    high = values - (1 - softness)
-    bent = torch.where(low > 0, softness * torch.exp(-low.clamp(min=0) / softness), values)
-    return torch.where(high > 0, 1 - softness * torch.exp(-high.clamp(min=0) / softness), bent)
+    bent: Tensor = _SoftClip.apply(values, softness)
+    return bent
+
+
+class _SoftClip(torch.autograd.Function):
+    """`soft_clip`: beyond the bend at distance d, softness * (1 - exp(-d / softness)) is left of d.
+
+    Written out since its slope is exp(-d / softness), and autograd takes six times as long.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, softness: float) -> Tensor:
+        inner = values.clamp(softness, 1 - softness)
+        beyond = values - inner
+        slope = beyond.abs().div_(-softness).exp_()
+        ctx.save_for_backward(slope)
+        return inner.add_((1 - slope).copysign_(beyond), alpha=softness)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (slope,) = ctx.saved_tensors
+        return gradients[0] * slope, None
 
 
 def fixed_range(channels: Tensor) -> Tensor:
@@ -111,7 +129,9 @@ class MacoPhase:
             phases = (phases - flat.mean(1)[:, None, None, None]) / (
                 flat.std(1)[:, None, None, None] + 1e-4
             )
-        waves = torch.polar(self.magnitude.to(phases).expand_as(phases), self.hermitian(phases))
+        magnitude, angles = self.magnitude.to(phases), self.hermitian(phases)
+        # torch.polar says the same, with a gradient twice as slow.
+        waves = torch.complex(magnitude * torch.cos(angles), magnitude * torch.sin(angles))
         channels: Tensor = torch.fft.irfft2(waves, s=self.shape)
         return channels
 

@@ -14,13 +14,12 @@ from maco.classifiers import Classifier
 from maco.objectives import Objective
 from maco.presets import Preset, find_preset
 from maco.render.diversity import Diversity, Siblings
-from maco.render.reader import Reader, RenderError
+from maco.render.health import Health, RenderError
+from maco.render.reader import Reader
 from maco.spectrum import Spectrum, natural_spectrum
 from maco.visualization import Visualization
 
 __all__ = ["Diversity", "RenderError", "configuration", "render"]
-
-FLAT_STEPS = 8  # so many steps without any gradient and a unit is given up
 
 
 def render(
@@ -31,7 +30,7 @@ def render(
     seeds: Sequence[int] | None = None,
     spectrum: Spectrum | None = None,
     diversity: Diversity | None = None,
-    memory_gib: float = 2.0,
+    memory_gib: float | None = None,
     progress: bool | Callable[[int], object] = True,
     **overrides: Any,
 ) -> list[Visualization]:
@@ -41,7 +40,8 @@ def render(
         image whatever else is rendered beside it, but for rounding.
     spectrum: the magnitude for MACO (default: that of natural photographs).
     diversity: makes images of the same objective differ; they then depend on each other.
-    memory_gib: how much a network's activations may take; more views than fit go part by part.
+    memory_gib: how much a network's activations may take (default: half of what is free, on a CPU 4
+        at most); more views than fit go part by part, and smaller parts where memory runs out.
     progress: True shows a bar; a function is called after each step with the images done in it.
     overrides: fields of the preset to replace, such as `steps=128, size_px=(256, 384)`.
     Raises RenderError for an objective that is NaN or gives no gradient, ValueError for what cannot
@@ -59,7 +59,7 @@ def render(
     ascent = _Ascent(parameterization.initial(generators), preset)
     siblings = Siblings.among(objectives, diversity)
     reader = Reader(classifier, objectives, preset, memory_gib, siblings)
-    trace = []
+    health = Health(reader.names, preset.steps)
     sensitivity: Tensor | float = 0.0
     with _counter(progress, preset.steps, len(objectives)) as count:
         for step in range(preset.steps):
@@ -73,10 +73,8 @@ def render(
             if siblings is not None and push is not None:
                 (push,) = torch.autograd.grad(views, ascent.parameters, push)
                 gradient = siblings.diversity.apply(gradient, push)
-            reader.check(values, step)
-            ascent.step(gradient, step, reader.names)
+            health.note(values, ascent.step(gradient, step))
             sensitivity = sensitivity + image_gradient.abs()
-            trace.append(values)
             count(len(objectives))
     with torch.no_grad():
         images = parameterization(ascent.parameters)
@@ -85,7 +83,7 @@ def render(
             image=images[i].cpu(),
             sensitivity=(torch.as_tensor(sensitivity)[i] / preset.steps).cpu(),
             parameters=ascent.parameters.detach()[i].cpu(),
-            trace=torch.stack(trace)[:, i].cpu(),
+            trace=health.values[:, i],
             config=configuration(classifier, objective, preset, spectrum, seed)
             | ({} if siblings is None else siblings.configuration(i, seeds)),
         )
@@ -124,22 +122,10 @@ class _Ascent:
         kind = {"nadam": torch.optim.NAdam, "adam": torch.optim.Adam}[preset.optimizer]
         self.optimizer = kind([self.parameters], lr=preset.learning_rate)
         self.scale = torch.zeros(len(parameters), device=parameters.device)
-        self.flat = torch.zeros(len(parameters), device=parameters.device)
 
-    def step(self, gradient: Tensor, step: int, names: Sequence[str]) -> None:
-        size = gradient.flatten(1).norm(dim=1) / gradient[0].numel() ** 0.5
-        if not bool(size.isfinite().all()):
-            unit = int((~size.isfinite()).long().argmax())
-            raise RenderError(
-                f"the gradient of {names[unit]} is {float(size[unit])} at step {step}"
-            )
-        self.flat = torch.where(size > 0, 0, self.flat + 1)
-        if bool((self.flat >= min(FLAT_STEPS, self.preset.steps)).any()):
-            unit = int(self.flat.argmax())
-            raise RenderError(
-                f"{names[unit]} is flat: no gradient in {int(self.flat[unit])} steps, up to step"
-                f" {step} (a dead unit, or one that these views do not reach)"
-            )
+    def step(self, gradient: Tensor, step: int) -> Tensor:
+        """One step; returns the root mean square (n,) of each unit's gradient."""
+        size: Tensor = gradient.flatten(1).norm(dim=1) / gradient[0].numel() ** 0.5
         self.scale = torch.where(self.scale > 0, self.scale, size)
         unit_size = torch.where(self.scale > 0, self.scale, 1).view(-1, *[1] * (gradient.ndim - 1))
         self.parameters.grad = -gradient / unit_size
@@ -147,6 +133,7 @@ class _Ascent:
             remaining = (1 + math.cos(math.pi * step / self.preset.steps)) / 2
             self.optimizer.param_groups[0]["lr"] = self.preset.learning_rate * remaining
         self.optimizer.step()
+        return size
 
 
 class _counter:  # noqa: N801 - used as a context, like tqdm

@@ -74,20 +74,17 @@ class Siblings:
             return {}
         return {"diversity": {**asdict(self.diversity), "seeds": [seeds[one] for one in family]}}
 
-    def likeness(self, unit: int, activations: Mapping[str, Tensor]) -> Tensor | None:
-        """A sum over some views (k, ...) of a unit whose gradient is that of the mean cosine.
+    def matrix(self, unit: int, activations: Mapping[str, Tensor]) -> Tensor | None:
+        """Gram matrix (c, c) of some views of a unit; None for one without siblings."""
+        return gram(activations[self.diversity.layer]) if len(self.families[unit]) > 1 else None
 
-        None for a unit without siblings, and at the first step.
-        """
-        if len(self.families[unit]) == 1:
-            return None
-        own = gram(activations[self.diversity.layer])
-        seen = own.detach()
-        self._now[unit] = self._now[unit] + seen if unit in self._now else seen
-        if unit not in self._slopes:
-            return None
-        slope: Tensor = (own * self._slopes[unit]).sum()
-        return slope
+    def likeness(self, unit: int, matrix: Tensor) -> Tensor | None:
+        """A number whose gradient is that of the mean cosine; None at the first step."""
+        return (matrix * self._slopes[unit]).sum() if unit in self._slopes else None
+
+    def note(self, unit: int, matrix: Tensor) -> None:
+        """Adds the matrix of some of a unit's views to those of this step."""
+        self._now[unit] = self._now[unit] + matrix if unit in self._now else matrix
 
     def next_step(self) -> None:
         """Takes in what was seen in this step, with which the next is compared."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
+from maco.arithmetic import half_precision
 from maco.classifiers import Classifier
+from maco.devices import is_out_of_memory, memory_budget
 from maco.objectives import Objective
 from maco.presets import Preset
 from maco.render.diversity import Siblings
-
-
-class RenderError(ValueError):
-    """A unit that cannot be rendered: says which, at which step, and why."""
+from maco.render.health import RenderError
 
 
 class Reader:
@@ -27,9 +27,10 @@ class Reader:
         classifier: Classifier,
         objectives: Sequence[Objective],
         preset: Preset,
-        memory_gib: float,
+        memory_gib: float | None = None,
         siblings: Siblings | None = None,
     ) -> None:
+        """memory_gib: what the activations of a part may take; None: what is free (devices)."""
         self.classifier = classifier
         self.objectives = objectives
         self.count = preset.crops
@@ -39,6 +40,8 @@ class Reader:
         if siblings is not None:
             self.layers |= {siblings.diversity.layer}
         self.names = [f"{objective!r} of {classifier.name}" for objective in objectives]
+        if memory_gib is None:
+            memory_gib = memory_budget(classifier.device)
         fitting = int(memory_gib * 2**30 / self._bytes_per_view())
         self.part = max(1, min(fitting, classifier.batch))
 
@@ -49,26 +52,60 @@ class Reader:
         """
         values = views.new_zeros(len(self.objectives))
         gradients, alike_gradients = [], []
-        for start in range(0, len(views), self.part):
-            part = views[start : start + self.part].requires_grad_()
-            with self._precision():
-                read = self.classifier.read(part, self.layers)
-            sums, alike = [], []
-            for unit, own in self._units(start, len(part)):
-                activations = {layer: value[own].float() for layer, value in read.items()}
-                sums.append(self.objectives[unit](activations).sum() / self.count)
-                if not sums[-1].requires_grad:
-                    raise RenderError(f"{self.names[unit]} does not depend on the image")
-                values[unit] += sums[-1].detach()
-                if self.siblings is not None:
-                    alike.append(self.siblings.likeness(unit, activations))
-            gradients.append(_gradient(sums, part, keep=self.siblings is not None))
+        start = 0
+        while start < len(views):
+            read = self._read_what_fits(start, views)
+            start += len(read.gradient)
+            for unit, value in read.values.items():
+                values[unit] += value
+            gradients.append(read.gradient)
             if self.siblings is not None:
-                alike_gradients.append(_gradient([one for one in alike if one is not None], part))
+                alike_gradients.append(read.alike)
+                for unit, matrix in read.matrices.items():
+                    self.siblings.note(unit, matrix)
         if self.siblings is None:
             return values, torch.cat(gradients), None
         self.siblings.next_step()
         return values, torch.cat(gradients), torch.cat(alike_gradients)
+
+    def _read_what_fits(self, start: int, views: Tensor) -> _Part:
+        """The next part of the views; a smaller one from now on if memory runs out."""
+        while True:
+            try:
+                return self._read(start, views[start : start + self.part])
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Outside of the handler: the error holds on to what the pass had allocated.
+            if self.part == 1:
+                raise RenderError(
+                    f"{self.classifier.name} does not fit in the memory of"
+                    f" {self.classifier.device}, not even with one view at a time"
+                )
+            self.part //= 2
+            tqdm.write(f"out of memory: {self.classifier.name} goes on with {self.part} at once")
+            if self.classifier.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _read(self, start: int, views: Tensor) -> _Part:
+        part = views.detach().requires_grad_()
+        with self._precision():
+            read = self.classifier.read(part, self.layers)
+        found, sums, alike = _Part(part, part), [], []
+        for unit, own in self._units(start, len(part)):
+            activations = {layer: value[own].float() for layer, value in read.items()}
+            sums.append(self.objectives[unit](activations).sum() / self.count)
+            if not sums[-1].requires_grad:
+                raise RenderError(f"{self.names[unit]} does not depend on the image")
+            found.values[unit] = sums[-1].detach()
+            matrix = None if self.siblings is None else self.siblings.matrix(unit, activations)
+            if self.siblings is not None and matrix is not None:
+                found.matrices[unit] = matrix.detach()
+                alike.append(self.siblings.likeness(unit, matrix))
+        found.gradient = _gradient(sums, part, keep=self.siblings is not None)
+        if self.siblings is not None:
+            found.alike = _gradient([one for one in alike if one is not None], part)
+        return found
 
     def _units(self, start: int, length: int) -> Iterator[tuple[int, slice]]:
         """The units whose views lie in a part, and where in it."""
@@ -76,16 +113,8 @@ class Reader:
             first, last = unit * self.count - start, (unit + 1) * self.count - start
             yield unit, slice(max(0, first), min(length, last))
 
-    def check(self, values: Tensor, step: int) -> None:
-        finite = values.isfinite()
-        if not bool(finite.all()):
-            unit = int((~finite).long().argmax())
-            raise RenderError(f"{self.names[unit]} is {float(values[unit])} at step {step}")
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.half:
-            return torch.autocast(self.classifier.device.type, torch.bfloat16)
-        return nullcontext()
+    def _precision(self) -> AbstractContextManager[None]:
+        return half_precision(self.classifier.device) if self.half else nullcontext()
 
     def _bytes_per_view(self) -> int:
         """What the network keeps of one more view for its backward pass, in bytes."""
@@ -106,6 +135,16 @@ class Reader:
         ):
             self.classifier.read(view, self.layers)
         return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+
+
+@dataclass
+class _Part:
+    """What was read of some views: gradients by them, and by unit values and Gram matrices."""
+
+    gradient: Tensor
+    alike: Tensor
+    values: dict[int, Tensor] = field(default_factory=dict)
+    matrices: dict[int, Tensor] = field(default_factory=dict)
 
 
 def _gradient(sums: Sequence[Tensor], views: Tensor, keep: bool = False) -> Tensor:

@@ -39,10 +39,12 @@ def test_the_push_is_down_the_mean_cosine():
     seen = torch.randn(3, 4, 5, 6, 6, generator=generator).requires_grad_()  # units, views
     siblings = Siblings([logit(0)] * 3, APART)
     for unit in range(3):
-        assert siblings.likeness(unit, {APART.layer: seen[unit]}) is None
+        matrix = siblings.matrix(unit, {APART.layer: seen[unit]})
+        assert siblings.likeness(unit, matrix) is None
+        siblings.note(unit, matrix.detach())
     siblings.next_step()
     parts = [
-        siblings.likeness(unit, {APART.layer: seen[unit, part]})
+        siblings.likeness(unit, siblings.matrix(unit, {APART.layer: seen[unit, part]}))
         for unit in range(3)
         for part in (slice(0, 3), slice(3, 4))
     ]
