@@ -251,10 +251,36 @@ def test_observers_can_be_recomputed(study):
 
 
 def test_a_finished_study_is_not_built_again(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr("stimuli.build.load_network", None)  # would fail if anything were done
+    monkeypatch.setattr("stimuli.assembly.load_network", None)  # would fail if anything were done
     before = files(tiny)
     assert build(write(tmp_path), tiny, progress=False) == tiny / "overview.html"
     assert files(tiny) == before
+
+
+def command(*words: object, succeeds: bool = True, says: str = "") -> str:
+    """A program that runs `python -m stimuli.build WORDS`, and raises if that ends otherwise."""
+    return f"""
+import contextlib, io, runpy, sys
+sys.argv = {["stimuli.build", *map(str, words)]!r}
+with contextlib.redirect_stdout(io.StringIO()) as said:
+    try:
+        runpy.run_module("stimuli.build", run_name="__main__")
+    except SystemExit as done:
+        assert (done.code in (None, 0)) is {succeeds}
+assert {says!r} in said.getvalue()
+"""
+
+
+def test_help_and_a_finished_study_load_no_network_library(tiny, tmp_path, loaded_by):
+    """They take seconds to load, for which who reads the help would wait."""
+    heavy = {"torch", "timm", "torchvision", "numpy", "PIL"}
+    assert not heavy & loaded_by(command("--help", says="--images"))
+    again = command(write(tmp_path), "--out", tiny, says="nothing was done")
+    assert not heavy & loaded_by(again)
+    refused = command(
+        write(tmp_path, ("[0, 3]", "[0, 44]")), "--out", tmp_path / "out", succeeds=False
+    )
+    assert {"torch", "timm"} <= loaded_by(refused)  # so the check can fail
 
 
 def test_another_configuration_does_not_overwrite(tiny, tmp_path):
@@ -383,7 +409,7 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
 
 def test_an_unfinished_build_of_another_configuration(tmp_path, monkeypatch):
     out = tmp_path / "out"
-    monkeypatch.setattr("stimuli.build._references", lambda *_: 1 / 0)
+    monkeypatch.setattr("stimuli.assembly._references", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         build(write(tmp_path), out, progress=False, device="cpu")
     with pytest.raises(
