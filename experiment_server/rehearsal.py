@@ -12,7 +12,6 @@ import logging
 import os
 import secrets
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -22,6 +21,7 @@ from random import Random
 from typing import Any
 
 import click
+import httpx
 from flask import Flask
 from pydantic import SecretStr
 
@@ -34,7 +34,6 @@ from experiment_server.experiment import KEY
 from experiment_server.export import CODEBOOK, export, refuse_foreign
 
 BEGINS = datetime(2000, 1, 1, 9, tzinfo=UTC)  # long before any study of this kind
-THREADS = 8
 ARRIVAL_S = 30.0  # of the rehearsal's clock, from one participant to the next
 NOTE = (
     "These are machine participants: no person took part. Their answers follow the settings below,"
@@ -66,10 +65,10 @@ def rehearse(
     _refuse(out, name, force)
     clock = SharedClock(BEGINS, participants)
     report = new_report(participants, seed)
-    with _serving(study, settings, clock, Random(f"{seed}/dealing")) as (app, url):
+    with _serving(study, settings, clock, Random(f"{seed}/dealing")) as app:
         running = app.extensions[KEY]
         run_bots(
-            url,
+            "http://127.0.0.1",
             participants,
             arrival_s=ARRIVAL_S * participants,
             habits=habits,
@@ -77,6 +76,7 @@ def rehearse(
             report=report,
             left=left,
             clock=clock,
+            transport=_Direct(app),
         )
         if report.errors:
             raise RuntimeError(
@@ -116,36 +116,29 @@ def _refuse(out: Path, study: str, force: bool) -> None:
 @contextmanager
 def _serving(
     study: Path, settings: Settings, clock: SharedClock, chance: Random
-) -> Iterator[tuple[Flask, str]]:
-    """The study on a free port of this computer, with a folder of its own that goes with it."""
+) -> Iterator[Flask]:
+    """The study's server, with a folder of its own that goes with it."""
     from experiment_server import create_app
 
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
         app = create_app(_config(study, Path(folder), settings), now=clock, chance=chance)
         app.logger.setLevel(logging.ERROR)  # that bots come back late is no news
         try:
-            with _listening(app) as url:
-                yield app, url
+            yield app
         finally:
             app.extensions[KEY].database.engine.dispose()
 
 
-@contextmanager
-def _listening(app: Flask) -> Iterator[str]:
-    """A server in a thread of this process, so that it cannot outlive it; its address."""
-    from waitress.server import create_server
-    from waitress.wasyncore import close_all
+class _Direct(httpx.AsyncBaseTransport):
+    """Hands requests to the server within this process: the clock lets one bot act at a time, so
+    connections and threads would only cost time."""
 
-    sockets: dict[int, Any] = {}
-    server = create_server(app, map=sockets, host="127.0.0.1", port=0, threads=THREADS)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.effective_port}"
-    finally:
-        server.task_dispatcher.shutdown()
-        server.trigger.pull_trigger(lambda: close_all(sockets))  # by the thread that polls them
-        thread.join()
+    def __init__(self, app: Flask) -> None:
+        self._inner = httpx.WSGITransport(app, raise_app_exceptions=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._inner.handle_request(request)
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.read())
 
 
 def _config(study: Path, folder: Path, settings: Settings) -> Config:

@@ -47,13 +47,22 @@ class Browser:
     """One participant's browser: its own cookies and connections, and the CSRF token it read.
 
     address: what it says in X-Forwarded-For; heard only by a server that believes a proxy.
+    transport: what carries its requests, if not connections of its own.
     """
 
-    def __init__(self, url: str, traffic: Traffic, tls: ssl.SSLContext, address: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        traffic: Traffic,
+        tls: ssl.SSLContext,
+        address: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
         self.traffic = traffic
         self.tls = tls
         self.address = address
+        self.transport = transport
         self.csrf = ""
         self.turns = asyncio.Semaphore(PARALLEL)
         self.client = self._new_client()
@@ -66,6 +75,7 @@ class Browser:
             trust_env=False,
             headers={"X-Forwarded-For": self.address},
             limits=httpx.Limits(max_connections=PARALLEL),
+            transport=self.transport,
         )
 
     async def close(self) -> None:

@@ -36,16 +36,18 @@ def run_bots(
     report: Report | None = None,
     left: Callable[[], object] = lambda: None,
     clock: SharedClock | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> Report:
     """Sends bots through the study at `url`, and tells what came of it.
 
     arrival_s: seconds over which they arrive, evenly; 0 is a burst. seed: the same people with the
     same habits again. report: one to fill, to be watched meanwhile. left: called for each that is
     through. clock: the server's, if it is shared; then `arrival_s` are seconds of it.
+    transport: what carries their requests, if not connections of their own.
     """
     report = report or new_report(participants, seed)
     started = time.perf_counter()
-    asyncio.run(_send_all(url, report, arrival_s, habits, study, left, clock))
+    asyncio.run(_send_all(url, report, arrival_s, habits, study, left, clock, transport))
     report.seconds = time.perf_counter() - started
     return report
 
@@ -58,6 +60,7 @@ async def _send_all(
     study: Study | None,
     left: Callable[[], object],
     shared: SharedClock | None,
+    transport: httpx.AsyncBaseTransport | None,
 ) -> None:
     tls = ssl.create_default_context()
     seen: set[str] = set()  # by all of a rehearsal, where it is enough to load each image once
@@ -65,7 +68,7 @@ async def _send_all(
     async def send(number: int) -> None:
         clock = await _arrive(arrival_s * number / report.participants, habits.pace, shared)
         address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-        browser = Browser(url, report.traffic, tls, address)
+        browser = Browser(url, report.traffic, tls, address, transport)
         try:
             own = seen if shared else set()
             await Bot(number, browser, habits, report, study, clock, own).take_part()
