@@ -1,49 +1,62 @@
-"""In which arithmetic a network runs: float32, or bfloat16 where the device is fast at it."""
+"""How a network runs in bfloat16, where the device is fast at it.
+
+float32 passes are torch's own. Those in bfloat16 give the same but for rounding, and faster: batch
+normalisations are folded into convolutions, and on a CPU two operations whose gradients torch
+computes slowly are done in another way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_input
 from torch.overrides import TorchFunctionMode
 
+from maco.folding import Folded, find_kernels
 
-@contextmanager
-def half_precision(device: torch.device) -> Iterator[None]:
-    """Networks run inside compute in bfloat16 what bears it, as torch's autocast has it.
 
-    On a CPU two operations are done in another way, since torch's gradients of them in bfloat16
-    are slow there: attention, and strided convolutions in groups.
-    """
-    with torch.autocast(device.type, torch.bfloat16):
-        if device.type == "cpu":
-            with _FastOnCpu():
-                yield
-        else:
+class HalfPrecision:
+    """Passes of one network in bfloat16, always over the same layers."""
+
+    def __init__(self, device: torch.device, one_pass: Callable[[], object]) -> None:
+        """one_pass: runs the network once, as it will be run inside `running`."""
+        self.device = device
+        self.kernels = {
+            call: (weight.bfloat16(), bias.bfloat16())
+            for call, (weight, bias) in find_kernels(one_pass).items()
+        }
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """One pass, in bfloat16 wherever torch's autocast has it."""
+        on_cpu = _FastOnCpu() if self.device.type == "cpu" else nullcontext()
+        with torch.autocast(self.device.type, torch.bfloat16), on_cpu, Folded(self.kernels):
             yield
 
 
 class _FastOnCpu(TorchFunctionMode):
-    """Replaces the two operations wherever a network calls them."""
+    """Replaces two operations whose gradients in bfloat16 torch computes slowly on a CPU."""
 
     def __torch_function__(
         self,
         function: Callable[..., Any],
         types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         if function is F.scaled_dot_product_attention and _is_plain(*args, **kwargs):
             query, key, value = args[:3]
             return attention(query, key, value, kwargs.get("scale"))
-        if function is F.conv2d and _is_strided_in_groups(*args, **kwargs):
-            with torch.autocast("cpu", enabled=False):
-                return function(*(_to_float(value) for value in args), **kwargs)
+        if function is F.conv2d:
+            found = _convolution(*args, **kwargs)
+            if _is_strided_in_groups(found):
+                return _GroupedConvolution.apply(*found)
         return function(*args, **kwargs)
 
 
@@ -66,7 +79,7 @@ def _is_plain(
     return attn_mask is None and not (dropout_p or is_causal or enable_gqa)
 
 
-def _is_strided_in_groups(
+def _convolution(
     images: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
@@ -74,10 +87,30 @@ def _is_strided_in_groups(
     padding: Any = 0,
     dilation: Any = 1,
     groups: int = 1,
-) -> bool:
-    sides = (stride,) if isinstance(stride, int) else tuple(stride)
-    return groups > 1 and max(sides) > 1
+) -> tuple[Any, ...]:
+    """All arguments of `F.conv2d` in their order."""
+    return images, weight, bias, stride, padding, dilation, groups
 
 
-def _to_float(value: Any) -> Any:
-    return value.float() if isinstance(value, Tensor) else value
+def _is_strided_in_groups(convolution: tuple[Any, ...]) -> bool:
+    *_, stride, padding, _, groups = convolution
+    strided = stride > 1 if isinstance(stride, int) else max(stride) > 1
+    return strided and groups > 1 and not isinstance(padding, str)
+
+
+class _GroupedConvolution(torch.autograd.Function):
+    """A convolution of frozen weights in bfloat16, whose gradient is computed in float32."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, *how: Any) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.shape, ctx.how = images.shape, how
+        return F.conv2d(images, weight, bias, *how)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (weight,) = ctx.saved_tensors
+        weight, gradient = weight.float(), gradients[0].float()
+        with torch.autocast("cpu", enabled=False):
+            found = conv2d_input(ctx.shape, weight, gradient, *ctx.how)  # type: ignore[no-untyped-call]
+        return found, None, None, *[None] * len(ctx.how)

@@ -128,7 +128,7 @@ class _Ascent:
         size: Tensor = gradient.flatten(1).norm(dim=1) / gradient[0].numel() ** 0.5
         self.scale = torch.where(self.scale > 0, self.scale, size)
         unit_size = torch.where(self.scale > 0, self.scale, 1).view(-1, *[1] * (gradient.ndim - 1))
-        self.parameters.grad = -gradient / unit_size
+        self.parameters.grad = gradient / -unit_size
         if self.preset.schedule == "cosine":
             remaining = (1 + math.cos(math.pi * step / self.preset.steps)) / 2
             self.optimizer.param_groups[0]["lr"] = self.preset.learning_rate * remaining

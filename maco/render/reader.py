@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from maco.arithmetic import half_precision
+from maco.arithmetic import HalfPrecision
 from maco.classifiers import Classifier
 from maco.devices import is_out_of_memory, memory_budget
 from maco.objectives import Objective
@@ -34,11 +34,13 @@ class Reader:
         self.classifier = classifier
         self.objectives = objectives
         self.count = preset.crops
-        self.half = preset.precision == "auto" and classifier.half_precision
         self.layers = frozenset().union(*(objective.layers for objective in objectives))
         self.siblings = siblings
         if siblings is not None:
             self.layers |= {siblings.diversity.layer}
+        self.half = None
+        if preset.precision == "auto" and classifier.half_precision:
+            self.half = HalfPrecision(classifier.device, lambda: self._probe(1))
         self.names = [f"{objective!r} of {classifier.name}" for objective in objectives]
         if memory_gib is None:
             memory_gib = memory_budget(classifier.device)
@@ -114,7 +116,13 @@ class Reader:
             yield unit, slice(max(0, first), min(length, last))
 
     def _precision(self) -> AbstractContextManager[None]:
-        return half_precision(self.classifier.device) if self.half else nullcontext()
+        return nullcontext() if self.half is None else self.half.running()
+
+    def _probe(self, views: int) -> None:
+        """A pass over grey views."""
+        side = self.classifier.input_size_px
+        grey = torch.full((views, 3, side, side), 0.5, device=self.classifier.device)
+        self.classifier.read(grey.requires_grad_(), self.layers)
 
     def _bytes_per_view(self) -> int:
         """What the network keeps of one more view for its backward pass, in bytes."""
@@ -127,13 +135,11 @@ class Reader:
             kept[tensor.untyped_storage().data_ptr()] = tensor
             return tensor
 
-        side = self.classifier.input_size_px
-        view = torch.zeros(views, 3, side, side, device=self.classifier.device, requires_grad=True)
         with (
             torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
             self._precision(),
         ):
-            self.classifier.read(view, self.layers)
+            self._probe(views)
         return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 

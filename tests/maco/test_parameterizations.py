@@ -203,6 +203,15 @@ def test_soft_clip_leaves_the_middle_alone_and_never_stops():
     assert slope[0] < 1e-6
 
 
+def test_gradients_that_are_written_out_are_those_of_the_function(generators):
+    values = torch.linspace(-0.4, 1.4, 41, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(soft_clip, values)
+    spectrum = natural_spectrum()
+    parameterization = MacoPhase(spectrum, 8, 6)
+    phases = parameterization.initial(generators(0)).double().requires_grad_()
+    assert torch.autograd.gradcheck(parameterization.decorrelated, phases)
+
+
 def test_soft_clip_bends_both_ends_alike():
     values = torch.linspace(-1, 2, 301, dtype=torch.float64)
     torch.testing.assert_close(soft_clip(values), 1 - soft_clip(1 - values))

@@ -13,6 +13,7 @@ from maco import (
     PRESETS,
     Classifier,
     CropAndNoise,
+    Diversity,
     MacoPhase,
     Objective,
     RenderError,
@@ -118,6 +119,39 @@ def test_a_tight_memory_changes_how_much_goes_at_once_and_nothing_else(tiny):
             torch.testing.assert_close(one.sensitivity, other.sensitivity, rtol=0.02, atol=1e-5)
     assert 1 in seen
     assert seen & {2, 4, 5, 7, 8}  # parts that end within a unit
+
+
+def forgetful(classifier, most):
+    """The same classifier, out of memory for more than `most` views at once."""
+    seen = []
+
+    def check(_, inputs):
+        seen.append(len(inputs[0]))
+        if len(inputs[0]) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    classifier.network.register_forward_pre_hook(check)
+    return seen
+
+
+@pytest.mark.parametrize("diversity", [None, Diversity("conv2")])
+def test_out_of_memory_halves_the_batch_says_so_and_loses_nothing(tiny, diversity, capsys):
+    wanted = {"objectives": [logit(2)] * 3, "diversity": diversity, **QUICK}
+    expected = render(tiny, **wanted)
+    seen = forgetful(tiny, most=3)
+    made = render(tiny, **wanted)
+    assert "out of memory: tiny goes on with 2 at once" in capsys.readouterr().out
+    assert seen[2:6] == [9, 8, 4, 2] or seen[2:5] == [9, 4, 2]
+    assert max(seen[6:]) == 2  # once is enough: later steps start with what fits
+    for one, other in zip(made, expected, strict=True):
+        torch.testing.assert_close(one.trace, other.trace, rtol=1e-3, atol=1e-5)
+
+
+def test_a_network_that_does_not_fit_at_all_says_so(tiny):
+    render(tiny, logit(2), **QUICK)
+    forgetful(tiny, most=0)
+    with pytest.raises(RuntimeError, match="out of memory"):  # already when a view is measured
+        render(tiny, logit(2), **QUICK)
 
 
 def test_the_images_do_not_depend_on_the_objectives_scale(tiny):

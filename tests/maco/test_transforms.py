@@ -12,7 +12,7 @@ from torch import Generator
 from torch.nn import functional as F
 
 from maco import CropAndNoise
-from maco.transforms import resample
+from maco.transforms import resample, resample_whole
 
 
 def normal_cdf(values, mean, sd):
@@ -169,6 +169,18 @@ def test_what_a_gpu_computes_is_what_a_cpu_computes(generators):
     assert type(there) is Elsewhere
     here = resample(images, boxes, 12)
     torch.testing.assert_close(there.as_subclass(torch.Tensor), here, rtol=0, atol=1e-5)
+
+
+def test_the_gradient_is_the_same_on_either(generators):
+    images = torch.rand(2, 3, 30, 50, generator=generators(0)[0]).requires_grad_()
+    boxes = CropAndNoise(count=4).boxes(generators(1, 2), 30, 50)
+    pull = torch.randn(8, 3, 12, 12, generator=generators(3)[0])
+    found, expected = (
+        torch.autograd.grad(crop(images, boxes, 12), images, pull)[0]
+        for crop in (resample, resample_whole)
+    )
+    assert expected.abs().max() > 1
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_gradient_of_a_crop_lies_in_the_crop(generators):
