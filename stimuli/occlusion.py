@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from maco import Classifier, Objective
+from stimuli.search import search_extremes
 
+SEARCHES = ("all", "extremes")
 FILLS = ("mean", "grey", "blur")
 _GREY = 128
 _BLUR_SD = 0.1  # of the image's side: what is hidden leaves no shape behind
@@ -25,7 +27,8 @@ _BLUR_SD = 0.1  # of the image's side: what is hidden leaves no shape behind
 class ActivationMap:
     """A unit's activation for every place of an occluder.
 
-    values: (rows, columns) float32. xs_px, ys_px: the corners. size_px: the occluder's side.
+    values: (rows, columns) float32; NaN for a place that a search left out, infinite where the
+    network gave no finite number. xs_px, ys_px: the corners. size_px: the occluder's side.
     base: the activation of the unoccluded image.
     """
 
@@ -38,7 +41,28 @@ class ActivationMap:
     @property
     def spread(self) -> float:
         """Largest minus smallest activation."""
-        return float(self.values.max() - self.values.min())
+        values = self.values.flatten()
+        return float(values[self.highest] - values[self.lowest])
+
+    @property
+    def lowest(self) -> int:
+        """Flat index of the smallest activation."""
+        return int(torch.where(self.values.isnan(), torch.inf, self.values).argmin())
+
+    @property
+    def highest(self) -> int:
+        """Flat index of the largest activation."""
+        return int(torch.where(self.values.isnan(), -torch.inf, self.values).argmax())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every place was evaluated."""
+        return not bool(self.values.isnan().any())
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the network gave a finite number wherever it was evaluated."""
+        return not bool(self.values.isinf().any())
 
     def place(self, index: int) -> tuple[int, int]:
         """Corner (x, y) in pixels of a flat index into `values`."""
@@ -134,22 +158,34 @@ def sweep(
     size_px: int,
     stride_px: int,
     fill: str = "mean",
+    search: str = "all",
     progress: Callable[[int], object] = lambda done: None,
 ) -> ActivationMap:
     """The activation of a unit for every place of an occluder on an image, uint8 (3, h, w).
 
+    search: "all" places, or a fifth of them among which the "extremes" very probably are.
     Places go in batches, the unoccluded image apart, so that every place counts whatever their
     number. `progress` is told how many places are done.
     """
+    if search not in SEARCHES:
+        raise ValueError(f"unknown search {search!r}: {', '.join(SEARCHES)}")
     queries = _Queries(classifier, image, size_px, stride_px, fill)
-    values = []
-    count = len(queries.ys_px) * len(queries.xs_px)
-    for places in torch.split(torch.arange(count), classifier.batch):
-        values.append(queries.answers(objective, places))
-        progress(len(places))
+    rows, columns = len(queries.ys_px), len(queries.xs_px)
+
+    def answers(places: Tensor) -> Tensor:
+        values = []
+        for part in torch.split(places, classifier.batch):
+            values.append(queries.answers(objective, part))
+            progress(len(part))
+        found = torch.cat(values)
+        return torch.where(found.isnan(), torch.inf, found)
+
+    if search == "extremes":
+        values = search_extremes(answers, rows, columns)
+    else:
+        values = answers(torch.arange(rows * columns)).view(rows, columns)
     base = float(activations(classifier, objective, image[None])[0])
-    map_ = torch.cat(values).view(len(queries.ys_px), len(queries.xs_px))
-    return ActivationMap(map_, queries.xs_px, queries.ys_px, size_px, base)
+    return ActivationMap(values, queries.xs_px, queries.ys_px, size_px, base)
 
 
 class _Queries:

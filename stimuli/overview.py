@@ -195,6 +195,7 @@ def _map_figure(study: schema.Study, trial: schema.Trial, map_: Tensor) -> str:
     place = "left:{0:.3f}%;top:{0:.3f}%;width:{1:.3f}%;height:{2:.3f}%".format(*percent)
     pins = "".join(_pin(query.occluder, at, size_px) for at, query in enumerate(trial.queries))
     of = "the larger occluder" if trial.kind == "catch" else "the occluder"
+    known = map_[~map_.isnan()]
     return (
         f'<figure class="answer"><div class="stack">'
         f"{_img(trial.base_image.image, side_px, '', 'under')}"
@@ -202,7 +203,7 @@ def _map_figure(study: schema.Study, trial: schema.Trial, map_: Tensor) -> str:
         f'alt="activation map" style="{place}" loading="lazy">'
         f'<svg class="over" viewBox="0 0 {side_px} {side_px}" aria-hidden="true">{pins}</svg></div>'
         f'<figcaption><b>activation</b> by centre of {of}<div class="scale">'
-        f"{number(float(map_.min()))}<i></i>{number(float(map_.max()))}</div></figcaption></figure>"
+        f"{number(float(known.min()))}<i></i>{number(float(known.max()))}</div></figcaption></figure>"
     )
 
 
@@ -259,12 +260,20 @@ def _baseline_row(trial: schema.Trial, name: str) -> tuple[str, ...]:
 
 
 def heat_image(map_: Tensor) -> str:
-    """A map (rows, columns) as a data address of a PNG, from its lowest (violet) to its highest."""
+    """A map (rows, columns) as a data address of a PNG, from its lowest (violet) to its highest.
+
+    A place without a value (NaN) is transparent.
+    """
     values: NDArray[np.float64] = map_.double().numpy()
-    spread = float(values.max() - values.min())
-    levels = np.round(255 * (values - values.min()) / (spread if spread > 0 else 1.0))
-    picture = Image.fromarray(levels.astype(np.uint8))
+    known = ~np.isnan(values)
+    lowest = values[known].min()
+    spread = float(values[known].max() - lowest)
+    levels = np.round(255 * (values - lowest) / (spread if spread > 0 else 1.0))
+    picture = Image.fromarray(np.where(known, levels, 0).astype(np.uint8))
     picture.putpalette(_palette())
+    if not known.all():
+        picture = picture.convert("RGB")
+        picture.putalpha(Image.fromarray(known.astype(np.uint8) * 255))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

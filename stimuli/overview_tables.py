@@ -178,7 +178,8 @@ def margin(trial: schema.Trial) -> float:
 
 def relative_margin(trial: schema.Trial, map_: Tensor) -> float | None:
     """The margin as a share of the map's range; None for a flat map."""
-    spread = float(map_.max() - map_.min())
+    known = map_[~map_.isnan()]
+    spread = float(known.max() - known.min())
     return margin(trial) / spread if spread > 0 else None
 
 

@@ -55,17 +55,20 @@ def choose_pair(
         to an object-blind observer (after Fel et al. 2023): one that does not overlap it, or, where
         there is none, by a tenth of its area at most; "random", any two.
     margin: by how much the activations must differ, as a fraction of the map's spread.
-    Raises NoPairError if the map does not vary, or no two places are far enough apart.
+    Raises NoPairError if the map does not vary, or no two places are far enough apart; ValueError
+    if a rule that compares all places gets a map of which some were left out.
     """
     if rule not in RULES:
         raise ValueError(f"unknown query rule {rule!r}: {', '.join(RULES)}")
+    if rule != "extremes" and not map_.is_whole:
+        raise ValueError(f"the query rule {rule!r} needs every place of a map: sweep all")
     values = map_.values.flatten()
-    if not bool(values.isfinite().all()):
+    if not map_.is_finite:
         raise NoPairError("the activation is not finite for some occluder")
-    if map_.spread <= 1e-6 * max(1.0, float(values.abs().max())):
+    if map_.spread <= 1e-6 * max(1.0, float(values.abs().nan_to_num().max())):
         raise NoPairError("the activation is the same wherever the occluder lies")
     if rule == "extremes":
-        pair = int(values.argmin()), int(values.argmax())
+        pair = map_.lowest, map_.highest
     elif rule == "random":
         pair = _random_pair(values, margin * map_.spread, rng)
     else:
@@ -88,7 +91,7 @@ def _minimum_vs_elsewhere(
     map_: ActivationMap, baselines: Mapping[str, Tensor], margin: float, tally: Tally
 ) -> tuple[int, int]:
     values = map_.values.flatten()
-    less = int(values.argmin())
+    less = map_.lowest
     overlap = _overlap(map_, less)
     enough = (values - values[less] >= margin * map_.spread) & (values > values[less])
     elsewhere = enough & (overlap == 0)

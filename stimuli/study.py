@@ -155,6 +155,12 @@ def _contradictory_names(config: StudyConfig) -> Iterator[str]:
             'base_images.choose = "correct" has no meaning for channels; '
             'allowed: "in_order", "random", "activation"'
         )
+    if config.occluder.search == "extremes" and config.queries.rule != "extremes":
+        yield (
+            f'occluder.search = "extremes" leaves out places that queries.rule ='
+            f' "{config.queries.rule}" needs: leave occluder.search out, or set queries.rule ='
+            ' "extremes"'
+        )
     if config.base_images.source is not None and config.base_images.index is not None:
         yield "base_images.index is for a folder of images; remove it or base_images.source"
 

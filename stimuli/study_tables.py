@@ -8,7 +8,16 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    Strict,
+    model_serializer,
+    model_validator,
+)
 
 from stimuli.rows import Text
 
@@ -200,11 +209,22 @@ class OccluderRule(Table):
     size: side, as a fraction of the image's; one, or a list of several.
     stride_px: step of the sweep over places, in pixels of the stored image.
     fill: the "mean" colour of what is hidden, mid-"grey", or what is hidden under a "blur".
+    search: "all" places, or a fifth of them, chosen to find the "extremes"; for queries.rule =
+        "extremes" only.
     """
 
     size: Annotated[tuple[Fraction, ...], BeforeValidator(_as_list), Field(min_length=1)] = (0.4,)
     stride_px: Count = 2
     fill: Literal["mean", "grey", "blur"] = "mean"
+    search: Literal["all", "extremes"] = "all"
+
+    @model_serializer(mode="wrap")
+    def _leave_out_the_usual_search(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A study keeps the digest that it had before there was a choice.
+        plain: dict[str, Any] = dump(self)
+        if self.search == "all":
+            plain.pop("search", None)
+        return plain
 
 
 class QueryRule(Table):

@@ -13,6 +13,7 @@ from maco import Classifier
 from maco.files import digest
 from stimuli.draft import Draft
 from stimuli.occlusion import ActivationMap, corners, sweep
+from stimuli.search import searched_places
 from stimuli.study import StudyConfig
 from stimuli.units import StudyUnit
 
@@ -69,6 +70,7 @@ class Sweeps:
                 size_px=size_px,
                 stride_px=stride,
                 fill=self.config.occluder.fill,
+                search=self.config.occluder.search,
                 progress=self.bar.update,
             )
             base = torch.tensor(made.base, dtype=torch.float64)
@@ -78,6 +80,7 @@ class Sweeps:
         return ActivationMap(kept["values"], places, places, size_px, float(kept["base"]))
 
     def _places(self, size_px: int) -> int:
-        return (
-            len(corners(self.config.queries.size_px, size_px, self.config.occluder.stride_px)) ** 2
-        )
+        """How many places of a map are evaluated."""
+        occluder = self.config.occluder
+        places = len(corners(self.config.queries.size_px, size_px, occluder.stride_px)) ** 2
+        return places if occluder.search == "all" else searched_places(places)

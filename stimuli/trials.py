@@ -179,7 +179,9 @@ def _choose(config: StudyConfig, filled: Sequence[Filled]) -> list[_Choice]:
 
 def _catch_choice(small: ActivationMap, large: ActivationMap) -> _Choice:
     """Nearly everything hidden against nearly nothing: anyone who looks can tell."""
-    less, more = int(large.values.argmin()), int(small.values.argmax())
+    if not (small.is_finite and large.is_finite):
+        raise NoPairError("the activation is not finite for some occluder (catch trial)")
+    less, more = large.lowest, small.highest
     if not float(small.values.flatten()[more]) > float(large.values.flatten()[less]):
         raise NoPairError("hiding nearly everything does not lower the activation (catch trial)")
     return _Choice((large, small), (less, more))
