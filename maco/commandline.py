@@ -33,6 +33,14 @@ def device_option(command: Command) -> Command:
     return option(command)
 
 
+def memory_option(command: Command) -> Command:
+    """--memory, as every command that renders many pictures has it."""
+    text = "GiB that a network's activations may take [half of what is free, 4 at most on a CPU]."
+    kind = click.FloatRange(min=0, min_open=True)
+    option = click.option("--memory", "memory_gib", type=kind, metavar="GIB", help=text)
+    return option(command)
+
+
 def given(**options: Any) -> dict[str, Any]:
     """The options that were given: those that are not None."""
     return {name: value for name, value in options.items() if value is not None}

@@ -13,7 +13,7 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from maco import Classifier, __version__, natural_spectrum
-from maco.classifiers import check_device
+from maco.devices import check_device, fastest_group
 from stimuli import schema
 from stimuli.design import trial_lists
 from stimuli.draft import Draft
@@ -36,11 +36,13 @@ def assemble(
     *,
     images: Path | None,
     device: str,
+    memory_gib: float | None,
     progress: bool,
 ) -> None:
     """Makes the bundle of a study at `out`, or goes on where an unfinished one stopped.
 
     folder: that of the study file, where weights are looked for. images: the photographs.
+    memory_gib: as `maco.render` has it.
     Raises ValueError with one line that says what to do.
     """
     _check_presets(config)
@@ -67,7 +69,7 @@ def assemble(
         Sweeps(config, networks, draft, expected=expected, progress=progress) as sweeps,
     ):
         filled = fill_slots(config, slots, pool, sweeps, draft, progress=progress)
-    shown = _references(config, networks, slots, draft, progress)
+    shown = _references(config, networks, slots, draft, memory_gib, progress)
     trials = make_trials(config, filled, shown, draft)
     study = schema.Study(
         schema_version=1,
@@ -202,14 +204,17 @@ def _references(
     networks: dict[str, Classifier],
     slots: Sequence[Slot],
     draft: Draft,
+    memory_gib: float | None,
     progress: bool,
 ) -> Shown:
     needed: dict[str, dict[str, StudyUnit]] = {name: {} for name in networks}
     for slot in slots:
         needed[slot.network].setdefault(slot.unit.key, slot.unit)
-    groups = plan_groups(config, {name: list(units.values()) for name, units in needed.items()})
+    device = next(iter(networks.values())).device
+    wanted = {name: list(units.values()) for name, units in needed.items()}
+    groups = plan_groups(config, wanted, fastest_group(device))
     total = sum(group.steps() for group in groups)
     with tqdm(total=total, desc="references", unit="step", disable=not progress) as bar:
         for group in groups:
-            render_group(group, networks[group.network], config, draft, bar.update)
+            render_group(group, networks[group.network], config, draft, bar.update, memory_gib)
     return collect(groups, draft)

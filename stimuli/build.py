@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from maco.commandline import device_option, memory_option
 from stimuli.draft import check_out, finish
 from stimuli.schema import STUDY_FILE
 from stimuli.study import StudyConfig, read_config
@@ -21,12 +22,14 @@ def build(
     *,
     images: Path | None = None,
     device: str = "auto",
+    memory_gib: float | None = None,
     progress: bool = True,
 ) -> Path:
     """Builds the bundle of a study file at `out`; returns the path of its overview.
 
     images: the folder of photographs, unless the study brings its own. Does nothing if the same
     study already stands there, and takes up an unfinished build of it.
+    memory_gib: as `maco.render` has it.
     Raises ValueError with one line (or one a problem) that says what to do.
     """
     config = read_config(study_file)
@@ -39,7 +42,13 @@ def build(
 
         try:
             assemble(
-                config, study_file.parent, out, images=images, device=device, progress=progress
+                config,
+                study_file.parent,
+                out,
+                images=images,
+                device=device,
+                memory_gib=memory_gib,
+                progress=progress,
             )
         except torch.OutOfMemoryError as error:
             raise ValueError(f"the GPU's memory is full: {error}") from error
@@ -69,13 +78,16 @@ def _check_images(config: StudyConfig, images: Path | None) -> None:
 @click.argument("study", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the bundle [studies/NAME].")
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of photographs.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps or auto.")
-def main(study: Path, out: Path | None, images: Path | None, device: str) -> None:
+@device_option
+@memory_option
+def main(
+    study: Path, out: Path | None, images: Path | None, device: str, memory_gib: float | None
+) -> None:
     """The command line."""
     try:
         out = (out or Path("studies") / read_config(study).name).absolute()
         there = out.exists()
-        overview_path = build(study, out, images=images, device=device)
+        overview_path = build(study, out, images=images, device=device, memory_gib=memory_gib)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -14,8 +14,6 @@ from maco.images import encode_png
 from stimuli.draft import Draft
 from stimuli.study import RenderSettings, StudyConfig
 from stimuli.units import StudyUnit
-
-GROUP = 16  # visualizations rendered in one pass; part of what a bundle's bytes depend on
 
 
 @dataclass(frozen=True)
@@ -38,17 +36,22 @@ def preset_of(settings: RenderSettings) -> Preset:
     return find_preset(settings.preset, **settings.given())
 
 
-def plan_groups(config: StudyConfig, units: dict[str, Sequence[StudyUnit]]) -> list[Group]:
-    """Every group of a study; `units`: network -> the units that some trial needs of it."""
+def plan_groups(
+    config: StudyConfig, units: Mapping[str, Sequence[StudyUnit]], size: int
+) -> list[Group]:
+    """Every group of a study; `units`: network -> the units that some trial needs of it.
+
+    size: how many visualizations in one pass; a bundle's bytes depend on it.
+    """
     groups = []
     for number, (settings, conditions) in enumerate(config.rendered().items()):
         for network, wanted in units.items():
             members = [
                 (unit, copy) for unit in wanted for copy in range(config.references.per_trial)
             ]
-            for start in range(0, len(members), GROUP):
-                part = tuple(members[start : start + GROUP])
-                step = f"references-{number}-{network}-{start // GROUP}"
+            for start in range(0, len(members), size):
+                part = tuple(members[start : start + size])
+                step = f"references-{number}-{network}-{start // size}"
                 groups.append(Group(network, settings, conditions, part, step))
     return groups
 
@@ -68,6 +71,7 @@ def render_group(
     config: StudyConfig,
     draft: Draft,
     progress: Callable[[int], object],
+    memory_gib: float | None = None,
 ) -> None:
     """Renders a group and stores what its conditions show, unless that was done before."""
     if draft.find(group.step) is not None:
@@ -78,6 +82,7 @@ def render_group(
         [unit.objective for unit, _ in group.members],
         preset_of(group.settings),
         seeds=[seed_of(config, group.network, unit, copy) for unit, copy in group.members],
+        memory_gib=memory_gib,
         progress=progress,
     )
     names = [

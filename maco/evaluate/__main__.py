@@ -17,7 +17,7 @@ import pandas as pd
 
 from maco import __version__
 from maco.classifiers import Classifier
-from maco.commandline import ListCommand, device_option, one_line_errors
+from maco.commandline import ListCommand, device_option, memory_option, one_line_errors
 from maco.evaluate.checks import check_classes, check_layers, check_neighbours
 from maco.evaluate.ledger import Ledger
 from maco.evaluate.measures import (
@@ -59,6 +59,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--render-only", is_flag=True, help="Stop before anything is measured.")
 @device_option
+@memory_option
 def main(**options: Any) -> None:
     """The command line."""
     with one_line_errors(options["out"]):
@@ -84,6 +85,7 @@ def evaluate(
     out: Path,
     render_only: bool,
     device: str,
+    memory_gib: float | None,
 ) -> None:
     """The whole evaluation; arguments as the command's. Raises ValueError for what cannot be."""
     chosen = _choose(read_methods(settings), (*methods, *(ABLATION if ablation else ())))
@@ -105,7 +107,9 @@ def evaluate(
     planned = plan_renders(classifiers, chosen, list(photographs.files), list(dict.fromkeys(seeds)))
     pictures = _pictures(planned, chosen)
     presets = {method.render: method.preset for method in chosen}
-    made = render_missing(planned, classifiers, presets, out, spectrum=spectrum)
+    made = render_missing(
+        planned, classifiers, presets, out, spectrum=spectrum, memory_gib=memory_gib
+    )
     click.echo(f"{made} rendered, {len(planned) - made} were there: {out / 'renders'}")
     if render_only:
         return

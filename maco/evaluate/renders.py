@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from maco.classifiers import Classifier
+from maco.devices import fastest_group
 from maco.evaluate.methods import Method
 from maco.files import class_file_name, file_name, write_atomically
 from maco.objectives import logit
@@ -59,9 +60,11 @@ def render_missing(
     out: Path,
     *,
     spectrum: Spectrum | None = None,
+    memory_gib: float | None = None,
 ) -> int:
     """Renders what is not there yet, writes the index; returns how many were made.
 
+    memory_gib: as `maco.render` has it.
     Raises ValueError for a file of another configuration, before anything is rendered.
     """
     spectrum = spectrum or natural_spectrum()
@@ -76,6 +79,7 @@ def render_missing(
                 presets[method],
                 seeds=[one.seed for one in group],
                 spectrum=spectrum,
+                memory_gib=memory_gib,
                 progress=bar.update,
             )
             for one, visualization in zip(group, made, strict=True):
@@ -126,6 +130,7 @@ def _groups(
         by_method.setdefault((one.network, one.method), []).append(one)
     for (network, method), pictures in by_method.items():
         # On a CPU nothing is won by more, and what an interruption costs grows.
-        size = 2 if classifiers[network].device.type == "cpu" else 16
+        device = classifiers[network].device
+        size = 2 if device.type == "cpu" else fastest_group(device)
         for start in range(0, len(pictures), size):
             yield network, method, pictures[start : start + size]

@@ -16,9 +16,11 @@ from maco.commandline import (
     ListCommand,
     device_option,
     given,
+    memory_option,
     network_options,
     one_line_errors,
 )
+from maco.devices import fastest_group
 from maco.files import class_file_name
 from maco.networks import load_network
 from maco.objectives import Objective, channel, logit
@@ -28,8 +30,6 @@ from maco.render import Diversity, configuration, render
 from maco.render.diversity import Siblings
 from maco.spectrum import Spectrum, natural_spectrum
 from maco.visualization import read_config
-
-GROUP = 16  # rendered in one pass, and saved
 
 
 @click.command(cls=ListCommand, help=__doc__)
@@ -58,6 +58,7 @@ GROUP = 16  # rendered in one pass, and saved
     "--spectrum", "spectrum_file", type=click.Path(path_type=Path), help="Of maco.spectrum."
 )
 @device_option
+@memory_option
 def main(
     model: str,
     classes: tuple[str, ...],
@@ -74,6 +75,7 @@ def main(
     networks: Path | None,
     spectrum_file: Path | None,
     device: str,
+    memory_gib: float | None,
 ) -> None:
     """The command line."""
     with one_line_errors(out):
@@ -85,7 +87,7 @@ def main(
         differing = Diversity(diversity) if diversity is not None else None
         groups = [
             _missing(group, classifier, settings, spectrum, differing)
-            for group in _groups(wanted, seeds, out, differing)
+            for group in _groups(wanted, seeds, out, differing, fastest_group(classifier.device))
         ]
         for group in filter(None, groups):
             visualizations = render(
@@ -95,6 +97,7 @@ def main(
                 seeds=[copy for _, _, copy in group],
                 spectrum=spectrum,
                 diversity=differing,
+                memory_gib=memory_gib,
             )
             for (path, _, _), visualization in zip(group, visualizations, strict=True):
                 visualization.save(path)
@@ -106,7 +109,11 @@ Copy = tuple[Path, Objective, int]  # where it is saved, what it pleases, its se
 
 
 def _groups(
-    wanted: dict[str, Objective], seeds: range, out: Path, diversity: Diversity | None
+    wanted: dict[str, Objective],
+    seeds: range,
+    out: Path,
+    diversity: Diversity | None,
+    fastest: int,
 ) -> Iterator[list[Copy]]:
     """What is rendered in one pass: as many as are fast, or all that are to differ."""
     copies = [
@@ -114,7 +121,7 @@ def _groups(
         for name, objective in wanted.items()
         for seed in seeds
     ]
-    size = len(seeds) if diversity is not None else GROUP
+    size = len(seeds) if diversity is not None else fastest
     for start in range(0, len(copies), size):
         yield copies[start : start + size]
 
