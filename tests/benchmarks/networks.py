@@ -8,10 +8,11 @@ from pathlib import Path
 from maco import Classifier
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
+REAL = ("squeezenet1_1", "mobilenetv2_100", "vit_tiny_patch16_224")
 
 
 def load(name: str) -> Classifier:
-    """One of squeezenet1_1, mobilenetv2_100, vit_tiny_patch16_224; exits if its file is absent."""
+    """One of `REAL`; exits if its file is absent."""
     weights = SHARED / "weights" / f"{name}.fp16.safetensors"
     if not weights.is_file():
         sys.exit(f"this benchmark needs {weights}")
