@@ -2,7 +2,8 @@
 # make study   render the embedded demo study
 # make serve   the demo study on this computer, with a link to try it
 # make test    every test        make lint   ruff and mypy
-# make bench   the tables of the README's performance section
+# make bench   the tables of the README's performance section (DEVICE=cuda: rendering on a GPU)
+# make tables  those of docs/method.md
 # make lock    pin the dependencies anew     make reference   freeze lme4's results anew (needs R)
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,8 +11,10 @@ STUDY ?= stimuli/studies/demo.toml
 OUT ?= studies/demo
 PORT ?= 5000
 RUN ?= $(OUT)-rehearsal
+BENCH ?= benchmarks
+DEVICE ?= cpu
 
-.PHONY: setup demo study serve test lint bench lock reference clean
+.PHONY: setup demo study serve test lint bench tables lock reference clean
 
 setup: .venv/ready
 
@@ -45,18 +48,24 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Horama is compared with, not depended on: it lives in a folder of its own.
-.venv/horama: | setup
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $@ horama==0.3.0 einops \
+# Those compared with are not depended on: they live in a folder of their own.
+.venv/rivals: | setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $@ horama==0.3.0 \
+	  dreamlens==0.1.1 einops \
 	  matplotlib contourpy cycler fonttools kiwisolver pyparsing python-dateutil six
 
-bench: setup .venv/horama
+bench: setup .venv/rivals
+	mkdir -p $(BENCH)
+	$(BIN)/python tests/benchmarks/starting.py --json $(BENCH)/starting.json
+	PYTHONPATH=.venv/rivals $(BIN)/python tests/benchmarks/rendering.py --device $(DEVICE) \
+	  --json $(BENCH)/rendering-$(DEVICE).json
+	$(BIN)/python tests/benchmarks/sweeping.py --json $(BENCH)/sweeping.json
+	$(BIN)/python tests/benchmarks/mixed_models.py --json $(BENCH)/mixed_models.json
+
+tables: setup
 	$(BIN)/python tests/benchmarks/spectra.py
-	$(BIN)/python tests/benchmarks/sweeping.py
-	PYTHONPATH=.venv/horama $(BIN)/python tests/benchmarks/rendering.py
 	$(BIN)/python tests/benchmarks/pixel_maps.py
 	$(BIN)/python tests/benchmarks/pixel_maps.py --schedule constant
-	$(BIN)/python tests/benchmarks/mixed_models.py
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

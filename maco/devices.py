@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -61,10 +61,11 @@ def memory_budget(device: torch.device) -> float:
     if device.type == "cuda":
         return _FREE_SHARE * float(torch.cuda.mem_get_info(device)[0]) / 2**30
     try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    except (AttributeError, OSError, ValueError):  # not on every system
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:  # not Linux
         return _CPU_GIB
-    return min(_CPU_GIB, _FREE_SHARE * free)
+    free_kib = next((int(one.split()[1]) for one in lines if one.startswith("MemAvailable")), None)
+    return _CPU_GIB if free_kib is None else min(_CPU_GIB, _FREE_SHARE * free_kib / 2**20)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

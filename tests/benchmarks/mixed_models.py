@@ -9,6 +9,7 @@ glmer alone. Figures are medians, with the range in brackets; the ratio is the m
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import resource
@@ -17,7 +18,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -141,7 +142,7 @@ def versus(met: bool, goal: str) -> str:
     return f"{goal}: {'met' if met else 'MISSED'}"
 
 
-def compare(name: str, data: pd.DataFrame, glmer: Glmer | None, repeats: int) -> str:
+def compare(name: str, data: pd.DataFrame, glmer: Glmer | None, repeats: int) -> list[str]:
     """The table's row of one model, after a first turn that is not counted."""
     formula = MODELS[name]
     ours: list[float] = []
@@ -159,36 +160,52 @@ def compare(name: str, data: pd.DataFrame, glmer: Glmer | None, repeats: int) ->
         middle = statistics.median(ratios)
         ratio = f"{middle:.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
         goal += "; " + versus(middle >= GOALS["ratio"], f"{GOALS['ratio']:g} times")
-    return row(f"{name}, {len(data):,} rows", spread(ours), *cells, ratio, goal)
+    return [f"{name}, {len(data):,} rows", spread(ours), *cells, ratio, goal]
 
 
-def row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+class Table:
+    """Rows of cells, printed as they come."""
+
+    def __init__(self, *columns: str) -> None:
+        self.columns = columns
+        self.rows: list[dict[str, str]] = []
+        print(self._line(columns))
+        print(self._line(["---"] * len(columns)), flush=True)
+
+    def add(self, *cells: str) -> None:
+        self.rows.append(dict(zip(self.columns, cells, strict=True)))
+        print(self._line(cells), flush=True)
+
+    @staticmethod
+    def _line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cells)} |"
 
 
 @click.command(help=__doc__)
 @click.option("--repeats", default=5, show_default=True)
 @click.option("--draws", default=1000, show_default=True, help="Bootstrap refits.")
 @click.option("--rows-large", default=300_000, show_default=True, help="100 a participant.")
-def main(repeats: int, draws: int, rows_large: int) -> None:
+@click.option("--json", "out", type=click.Path(path_type=Path), help="A file for the table.")
+def main(repeats: int, draws: int, rows_large: int, out: Path | None) -> None:
     """The command line."""
     data = pd.read_csv(SHARED) if SHARED.exists() else simulate(174, 17, 3)
     load = os.getloadavg()[0]
     print(f"{os.cpu_count()} processors, load {load:.1f} at the start, {repeats} turns\n")
-    print(row("model", "ours", "glmer, bobyqa", "glmer, default", "bobyqa / ours", "goal"))
-    print(row(*["---"] * 6), flush=True)
+    table = Table("model", "ours", "glmer, bobyqa", "glmer, default", "bobyqa / ours", "goal")
     with running_r(data) as glmer:
         for name in MODELS:
-            print(compare(name, data, glmer, repeats), flush=True)
+            table.add(*compare(name, data, glmer, repeats))
     taken = refits(data, draws)
     goal = versus(taken / draws <= GOALS["refits"] / 1000, f"{GOALS['refits'] * draws / 1000:g} s")
-    print(row(f"{draws:,} bootstrap refits", f"{taken:.1f} s", "-", "-", "-", goal), flush=True)
+    table.add(f"{draws:,} bootstrap refits", f"{taken:.1f} s", "-", "-", "-", goal)
     participants = rows_large // 100
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         taken, memory = pool.submit(large_fit, participants).result()
     goal = versus(taken <= GOALS["large"] and memory <= GOALS["memory"], "15 s, 2 GB")
     name = f"interaction, {participants * 100:,} rows, {participants:,} participants, 100 classes"
-    print(row(name, f"{taken:.1f} s, {memory:.2f} GB", "-", "-", "-", goal))
+    table.add(name, f"{taken:.1f} s, {memory:.2f} GB", "-", "-", "-", goal)
+    if out:
+        out.write_text(json.dumps(table.rows, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -77,6 +77,17 @@ def test_visualizations_of_classes_and_running_it_again(weights, tmp_path):
     assert "made by another configuration" in other.output
 
 
+def test_a_memory_budget(weights, tmp_path):
+    quick = ("--steps", 2, "--size", 64, "--device", "cpu")
+    wanted = ("--model", "test_resnet", "--weights", weights, "--classes", 1)
+    command = (*wanted, *quick, "--out", tmp_path)
+    result = run(render_command, *command, "--memory", 0)
+    assert result.exit_code == 2
+    assert "0.0 is not in the range x>0" in result.output
+    result = run(render_command, *command, "--memory", 1e-6)  # one view at a time
+    assert result.exit_code == 0, result.output
+
+
 def test_visualizations_of_channels_in_several_copies(weights, tmp_path):
     result = run(
         render_command,
