@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from maco import logit
 from stimuli import search
 from stimuli.build import build
+from stimuli.draft import Draft
 from stimuli.occlusion import ActivationMap, answers_of, corners, occlude, sweep
 from stimuli.overview import heat_image
 from stimuli.queries import NoPairError, Tally, choose_pair
 from stimuli.schema import read_study
 from stimuli.search import search_extremes, searched_places
 from stimuli.study import StudyFileError, read_config
+from stimuli.sweeps import Sweeps
+from stimuli.units import find_unit, load_network
 
 STUDY = """
 name = "searched"
@@ -200,9 +206,31 @@ def test_a_bundle_is_built_from_searched_maps(tmp_path, monkeypatch):
     assert re.search(r"\bnan\b", page, re.IGNORECASE) is None
 
 
+def test_the_progress_bar_counts_what_is_evaluated(tmp_path, monkeypatch):
+    """Also for a map that an earlier build has kept."""
+    monkeypatch.setattr(search, "_FEWEST", 100)
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    config = read_config(path)
+    networks = {"ResNet": load_network(config.networks[0], tmp_path, "cpu")}
+    image = torch.zeros(3, 64, 64, dtype=torch.uint8)
+    image[:, 20:40, 10:30] = 200
+    for _ in range(2):
+        draft = Draft(tmp_path / "out", {})
+        with Sweeps(config, networks, draft, expected=1, progress=True) as sweeps:
+            map_ = sweeps.map_of("ResNet", find_unit(0, networks), image, 26)
+            assert sweeps.bar.n == sweeps.bar.total == int(map_.values.isfinite().sum()) == 100
+
+
 def test_the_picture_of_a_map_is_clear_where_nothing_was_evaluated():
     values = torch.tensor([[0.0, torch.nan], [1.0, 0.5]])
-    assert heat_image(values) != heat_image(values.nan_to_num(nan=0.0))
+    png = base64.b64decode(heat_image(values).partition(",")[2])
+    picture = Image.open(io.BytesIO(png))
+    assert list(picture.getchannel("A").tobytes()) == [255, 0, 255, 255]
+    whole = base64.b64decode(heat_image(values.nan_to_num(nan=0.0)).partition(",")[2])
+    assert picture.getpixel((0, 1)) == Image.open(io.BytesIO(whole)).convert("RGBA").getpixel(
+        (0, 1)
+    )
 
 
 def test_real_networks_extremes_are_found(shared_data):
