@@ -150,23 +150,24 @@ class MacoPhase:
 
     def hermitian(self, phases: Tensor) -> Tensor:
         """The phases (n, 3, height, width // 2 + 1) of a real image that these phases name."""
-        first = self._mirrored(phases[..., 0])
-        dc = self._dc.to(phases)[None, :, None].expand(len(phases), -1, 1)
-        columns = [torch.cat([dc, first[..., 1:]], dim=-1)[..., None], phases[..., 1:-1]]
-        last = phases[..., -1]
-        columns.append((self._mirrored(last) if self.shape[1] % 2 == 0 else last)[..., None])
-        return torch.cat(columns, dim=-1)
+        bins, even = phases.shape[-1], self.shape[1] % 2 == 0
+        # A split has one gradient; slices would each have one of full size.
+        sizes = [1, bins - 1 - even] + [1] * even
+        first, middle, *last = torch.split(phases, sizes, dim=-1)
+        dc = self._dc.to(phases)[None, :, None, None].expand(len(phases), -1, 1, 1)
+        first = torch.cat([dc, self._mirrored(first)[..., 1:, :]], dim=-2)
+        return torch.cat([first, middle, *map(self._mirrored, last)], dim=-1)
 
     @staticmethod
     def _mirrored(column: Tensor) -> Tensor:
-        """A column (..., height) of phases made antisymmetric: bin -k has the negative of bin k."""
-        height = column.shape[-1]
+        """A column (..., height, 1) of phases made antisymmetric: bin -k has minus bin k's."""
+        height = column.shape[-2]
         real = math.pi * (torch.cos(column.detach()) < 0).to(column)
-        upper = column[..., 1 : (height + 1) // 2]
-        parts = [real[..., :1], upper]
+        upper = column[..., 1 : (height + 1) // 2, :]
+        parts = [real[..., :1, :], upper]
         if height % 2 == 0:
-            parts.append(real[..., height // 2 : height // 2 + 1])
-        return torch.cat([*parts, -upper.flip(-1)], dim=-1)
+            parts.append(real[..., height // 2 : height // 2 + 1, :])
+        return torch.cat([*parts, -upper.flip(-2)], dim=-2)
 
     def __call__(self, parameters: Tensor) -> Tensor:
         """Images (n, 3, height, width) in [0, 1]."""
