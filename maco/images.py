@@ -7,6 +7,8 @@ become one truthfully (16-bit, animated, not an image) is refused with a sentenc
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from torch import Tensor
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 _CONVERTIBLE = frozenset({"RGB", "RGBA", "L", "LA", "P", "PA", "1", "CMYK", "YCbCr"})
 _PADDING_CHUNK = b"paDd"  # ancillary, private, safe to copy: readers skip it
+_CHUNK_BYTES = 12  # length, name and checksum, beside the content
+_HEADER_BYTES = 33  # signature and the first chunk, which stays the first
 
 
 class ImageError(ValueError):
@@ -105,32 +109,31 @@ def to_bytes(image: Tensor) -> Tensor:
     return image.detach().clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
 
 
-def encode_png(
-    image: Tensor, *, alpha: Tensor | None = None, size_bytes: int | None = None
-) -> bytes:
+def encode_png(image: Tensor, *, alpha: Tensor | None = None) -> bytes:
     """Lossless PNG of an image (3, h, w) in [0, 1], without any metadata.
 
-    With `alpha` (h, w) in [0, 1] the file has a transparency channel. With `size_bytes` the file is
-    padded to that many bytes, so that its size says nothing of its content; raises ValueError if it
-    does not fit.
+    With `alpha` (h, w) in [0, 1] the file has a transparency channel.
     """
     pixels = to_bytes(image if alpha is None else torch.cat([image.cpu(), alpha[None].cpu()]))
     picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
-    plain = _encode(picture, None)
-    if size_bytes is None or len(plain) == size_bytes:
-        return plain
-    padding = size_bytes - len(plain) - 12  # a chunk costs 12 bytes beside its content
-    if padding < 0:
-        raise ValueError(f"a PNG of {len(plain)} bytes cannot be padded to {size_bytes}")
-    info = PngImagePlugin.PngInfo()
-    info.add(_PADDING_CHUNK, bytes(padding))
-    return _encode(picture, info)
-
-
-def _encode(picture: Image.Image, info: PngImagePlugin.PngInfo | None) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=6, pnginfo=info)
+    picture.save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()
+
+
+def pad_png(png: bytes, size_bytes: int) -> bytes:
+    """The same picture in a file of `size_bytes`, whose size then says nothing of its content.
+
+    Raises ValueError if it does not fit: the padding takes 12 bytes at least, or none.
+    """
+    missing = size_bytes - len(png)
+    if missing == 0:
+        return png
+    if missing < _CHUNK_BYTES:
+        raise ValueError(f"a PNG of {len(png)} bytes cannot be padded to {size_bytes}")
+    named = _PADDING_CHUNK + bytes(missing - _CHUNK_BYTES)
+    chunk = struct.pack(">I", missing - _CHUNK_BYTES) + named + struct.pack(">I", zlib.crc32(named))
+    return png[:_HEADER_BYTES] + chunk + png[_HEADER_BYTES:]
 
 
 def stream(paths: list[Path], *, smallest_px: int = 1) -> Iterator[Tensor]:

@@ -64,10 +64,8 @@ def assemble(
     )
     slots = plan_slots(config, main, practice)
     expected = sum(len(slot.sizes_px) for slot in slots)
-    with (
-        open_pool(config, images, slots) as pool,
-        Sweeps(config, networks, draft, expected=expected, progress=progress) as sweeps,
-    ):
+    pool = open_pool(config, images, slots)
+    with Sweeps(config, networks, draft, expected=expected, progress=progress) as sweeps:
         filled = fill_slots(config, slots, pool, sweeps, draft, progress=progress)
     shown = _references(config, networks, slots, draft, memory_gib, progress)
     trials = make_trials(config, filled, shown, draft)

@@ -59,10 +59,10 @@ class Pool:
             raise ImageError(f"{self.folder} is not a folder of images")
         if self.index is not None:
             rows = self._indexed(self.folder / self.index)
-            files = [path for name, path in rows if _is_class(name, unit, classifier)]
+            files = [path for name, path in rows if is_class(name, unit, classifier)]
         else:
             folders = sorted(path for path in self.folder.iterdir() if path.is_dir())
-            own = [path for path in folders if _is_class(path.name, unit, classifier)]
+            own = [path for path in folders if is_class(path.name, unit, classifier)]
             files = [path for folder in own for path in find_images(folder)]
         if not files:
             how = f"rows of {self.index}" if self.index else "folder named by index, wnid or label"
@@ -78,7 +78,7 @@ class Pool:
             yield name, image
 
 
-def _is_class(name: str, unit: StudyUnit, classifier: Classifier) -> bool:
+def is_class(name: str, unit: StudyUnit, classifier: Classifier) -> bool:
     try:
         return classifier.class_index(name) == unit.unit.index
     except ValueError:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
@@ -21,20 +19,16 @@ from stimuli.sweeps import Sweeps
 from stimuli.trials import Filled, Slot, check_pair, generator, trial_id
 
 
-@contextmanager
-def open_pool(config: StudyConfig, images: Path | None, slots: Sequence[Slot]) -> Iterator[Pool]:
+def open_pool(config: StudyConfig, images: Path | None, slots: Sequence[Slot]) -> Pool:
     """The photographs to choose from: those of a folder, or new ones of the demo world."""
     size_px = config.queries.size_px
     if images is not None:
-        yield Pool(images, config.base_images.index, size_px)
-        return
-    from stimuli.demo.world import write_photographs
+        return Pool(images, config.base_images.index, size_px)
+    from stimuli.demo.pool import DrawnPool
 
     most = 1 + max(slot.image for slot in slots)
-    with TemporaryDirectory() as folder:
-        # Three times as many as are needed, since some are turned down.
-        write_photographs(Path(folder), per_class=3 * most, seed=config.seed, size_px=size_px)
-        yield Pool(Path(folder), None, size_px)
+    # Three times as many as are needed, since some are turned down.
+    return DrawnPool(3 * most, config.seed, size_px)
 
 
 def fill_slots(

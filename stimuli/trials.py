@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from maco.images import encode_png
+from maco.images import encode_png, pad_png
 from stimuli import baselines, schema
 from stimuli.design import Cell, balanced_sides, favored_sides, pairings
 from stimuli.draft import Draft
@@ -133,24 +133,25 @@ def make_trials(
 ) -> list[schema.Trial]:
     """Chooses the query pairs, stores their images and gives the trials, in the same order."""
     choices = _choose(config, filled)
-    images = [
+    fill = config.occluder.fill
+    pairs = [
         [
-            occlude(one.photograph.pixels, *map_.place(at), map_.size_px, config.occluder.fill)
+            encode_png(occlude(one.photograph.pixels, *map_.place(at), map_.size_px, fill) / 255)
             for map_, at in zip(choice.maps, choice.places, strict=True)
         ]
         for one, choice in zip(filled, choices, strict=True)
     ]
     # One size for all queries: how well a hidden part compresses would tell what was in it.
-    largest = max(len(encode_png(image / 255)) for pair in images for image in pair) + 12
+    largest = max(len(png) for pair in pairs for png in pair) + 12
     return [
         _trial(
             config,
             one,
             choice,
-            [draft.store_image(encode_png(image / 255, size_bytes=largest)) for image in pair],
+            [draft.store_image(pad_png(png, largest)) for png in pair],
             shown,
         )
-        for one, choice, pair in zip(filled, choices, images, strict=True)
+        for one, choice, pair in zip(filled, choices, pairs, strict=True)
     ]
 
 

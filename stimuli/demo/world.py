@@ -64,21 +64,30 @@ def measure_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1
 
 
+def photograph_file(label: int, number: int) -> str:
+    """What a photograph of a class is called."""
+    return f"{CLASSES[label].replace(' ', '_')}/{number:04d}.png"
+
+
+def photograph_rng(seed: int, label: int, number: int) -> np.random.Generator:
+    """The generator from which `scene` draws it."""
+    return np.random.default_rng((seed, label, number))
+
+
 def write_photographs(folder: Path, *, per_class: int, seed: int, size_px: int = 224) -> None:
     """Write `per_class` photographs of each class and `truth.json`, what is in them.
 
-    Files are `<class>/<number>.png`. Photograph i of a class depends on the seed, the class and i
-    alone, not on how many are asked for.
+    Files are called as `photograph_file` has it. Photograph i of a class depends on the seed, the
+    class and i alone, not on how many are asked for.
     """
     truth = {}
-    for label, name in enumerate(CLASSES):
-        path = folder / name.replace(" ", "_")
-        path.mkdir(parents=True, exist_ok=True)
+    for label in range(len(CLASSES)):
         for number in range(per_class):
-            drawn = scene(np.random.default_rng((seed, label, number)), label, size_px)
-            file = path / f"{number:04d}.png"
-            Image.fromarray(drawn.image).save(file)
-            truth[file.relative_to(folder).as_posix()] = {
+            drawn = scene(photograph_rng(seed, label, number), label, size_px)
+            name = photograph_file(label, number)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(drawn.image).save(folder / name)
+            truth[name] = {
                 "label": label,
                 "box": drawn.box,
                 "size_px": size_px,

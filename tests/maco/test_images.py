@@ -18,6 +18,7 @@ from maco.images import (
     encode_png,
     find_images,
     from_pil,
+    pad_png,
     read_image,
     stream,
     to_bytes,
@@ -243,12 +244,12 @@ def test_a_png_holds_pixels_and_nothing_else():
 def test_padding_gives_one_size_to_different_pictures():
     noisy, flat = from_pil(picture(32, 32)), torch.full((3, 32, 32), 0.25)
     size = len(encode_png(noisy)) + 500
-    padded = [encode_png(image, size_bytes=size) for image in (noisy, flat)]
+    padded = [pad_png(encode_png(image), size) for image in (noisy, flat)]
     assert [len(png) for png in padded] == [size, size]
     for png, image in zip(padded, (noisy, flat), strict=True):
         assert (decoded(png) == decoded(encode_png(image))).all()
         assert sum(kind not in {b"IHDR", b"IDAT", b"IEND"} for kind in chunks_of(png)) == 1
-    assert encode_png(flat, size_bytes=len(encode_png(flat))) == encode_png(flat)
+    assert pad_png(encode_png(flat), len(encode_png(flat))) == encode_png(flat)
 
 
 def test_padding_to_less_than_the_picture_needs():
@@ -256,8 +257,8 @@ def test_padding_to_less_than_the_picture_needs():
     least = len(encode_png(image))
     for size in (least - 1, least + 11):
         with pytest.raises(ValueError, match=f"{least} bytes cannot be padded to {size}"):
-            encode_png(image, size_bytes=size)
-    assert len(encode_png(image, size_bytes=least + 12)) == least + 12
+            pad_png(encode_png(image), size)
+    assert len(pad_png(encode_png(image), least + 12)) == least + 12
 
 
 def test_alpha_becomes_a_channel():

@@ -14,6 +14,7 @@ from PIL import Image
 from stimuli.demo import networks, train
 from stimuli.demo.augmentation import normalise, occlude, target
 from stimuli.demo.objects import KINDS, OUTLINES, PALETTES, TEXTURES, draw_distractor
+from stimuli.demo.pool import DrawnPool
 from stimuli.demo.world import (
     CLASSES,
     DISTRACTORS,
@@ -25,6 +26,7 @@ from stimuli.demo.world import (
     scene,
     write_photographs,
 )
+from stimuli.photographs import Pool
 
 SIZE_PX = 128
 FRESH_SEED = 20240
@@ -195,6 +197,16 @@ def test_written_photographs_do_not_depend_on_how_many_are_asked_for(tmp_path: P
         assert (tmp_path / "few" / file).read_bytes() == (tmp_path / "more" / file).read_bytes()
         assert np.array_equal(truth.mask, more[file].mask)
     assert len({(tmp_path / "more" / file).read_bytes() for file in more}) == 20
+
+
+def test_drawing_what_is_read_gives_the_written_photographs(tmp_path: Path) -> None:
+    write_photographs(tmp_path, per_class=2, seed=4, size_px=64)
+    written, drawn = Pool(tmp_path, None, 64), DrawnPool(2, 4, 64)
+    assert len(drawn.all_files()) == 20
+    for path, other in zip(written.all_files(), drawn.all_files(), strict=True):
+        expected, found = written.read(path), drawn.read(other)
+        assert found.source == expected.source
+        assert torch.equal(found.pixels, expected.pixels)
 
 
 def test_truth_gives_back_each_photograph_exactly(tmp_path: Path) -> None:
