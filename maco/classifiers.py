@@ -107,9 +107,12 @@ class Classifier:
     def __repr__(self) -> str:
         return f"Classifier({self.name!r}, input_size_px={self.input_size_px})"
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Output (n, classes) for images (n, 3, h, w) in [0, 1]: logits, before any softmax."""
-        output = self.network(self.prepare(images))
+    def __call__(self, images: Tensor, *, prepared: bool = False) -> Tensor:
+        """Output (n, classes) for images (n, 3, h, w) in [0, 1]: logits, before any softmax.
+
+        prepared: the images are what `prepare` gives.
+        """
+        output = self.network(images if prepared else self.prepare(images))
         if not isinstance(output, Tensor):
             raise ValueError(f"{self.name} gives {type(output).__name__}, not one tensor of logits")
         return output
@@ -119,9 +122,13 @@ class Classifier:
         size = (self.input_size_px, self.input_size_px)
         if images.shape[-2:] != size:
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
+        return self.normalise(images).contiguous(memory_format=torch.channels_last)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """What the network is fed for each pixel of images (n, 3, h, w) in [0, 1]."""
         mean = images.new_tensor(self.mean)[:, None, None]
         std = images.new_tensor(self.std)[:, None, None]
-        return (images - mean).div_(std).contiguous(memory_format=torch.channels_last)
+        return (images - mean).div_(std)
 
     @property
     def input_form(self) -> dict[str, Any]:
@@ -142,12 +149,14 @@ class Classifier:
         """Whether the device multiplies bfloat16 matrices in hardware: GPUs, and CPUs with AMX."""
         return has_half_precision(self.device)
 
-    def read(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+    def read(
+        self, images: Tensor, layers: Iterable[str], *, prepared: bool = False
+    ) -> dict[str, Tensor]:
         """Activations (n, channels, *places) of some layers, by module name, for images in [0, 1].
 
-        images: (n, 3, h, w). Tokens come as (n, channels, tokens), maps as (n, channels, h, w),
-        however the network keeps them; only inside layers that turn tokens round, as MLP-Mixer's,
-        channels and places change roles. `OUTPUT` names the logits. Raises ValueError for a layer
+        images: (n, 3, h, w), or `prepared`. Tokens come as (n, channels, tokens), maps as
+        (n, channels, h, w), however the network keeps them; only inside layers that turn tokens
+        round, as MLP-Mixer's, channels and places change roles. `OUTPUT` names the logits. Raises ValueError for a layer
         the network does not have, does not run or runs more than once in a pass, or that gives no
         tensor with a row an image. No hook outlives the call.
         """
@@ -171,7 +180,8 @@ class Classifier:
             # A copy: an in-place activation after it would change it.
             seen[layer] = channels_first(output.clone(), module)
 
-        output = self._watch(images, {layer: modules[layer] for layer in wanted}, keep)
+        watched = {layer: modules[layer] for layer in wanted}
+        output = self._watch(images, watched, keep, prepared=prepared)
         for layer in wanted - set(seen):
             raise ValueError(f"{self.name} does not run layer {layer!r} in a forward pass")
         return {**seen, OUTPUT: output}
@@ -181,6 +191,8 @@ class Classifier:
         images: Tensor,
         modules: Mapping[str, nn.Module],
         call: Callable[[str, nn.Module, Any], None],
+        *,
+        prepared: bool = False,
     ) -> Tensor:
         """The output, after telling `call` name, module and output of each of `modules`."""
 
@@ -189,7 +201,7 @@ class Classifier:
 
         handles = [module.register_forward_hook(hook(name)) for name, module in modules.items()]
         try:
-            return self(images)
+            return self(images, prepared=prepared)
         finally:
             for handle in handles:
                 handle.remove()

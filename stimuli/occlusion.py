@@ -131,7 +131,7 @@ def blur(image: Tensor, sd_px: float) -> Tensor:
 
 def answers_of(classifier: Classifier, objectives: Sequence[Objective], images: Tensor) -> Tensor:
     """What some units answer (units, n), float32 on the CPU, to 8-bit images (n, 3, h, w)."""
-    return _read(classifier, objectives, _scale(classifier, images))
+    return _read(classifier, objectives, _scale(classifier, images), prepared=False)
 
 
 def activations(classifier: Classifier, objective: Objective, images: Tensor) -> Tensor:
@@ -143,10 +143,12 @@ def _scale(classifier: Classifier, images: Tensor) -> Tensor:
     return images.to(classifier.device).float() / 255
 
 
-def _read(classifier: Classifier, objectives: Sequence[Objective], images: Tensor) -> Tensor:
+def _read(
+    classifier: Classifier, objectives: Sequence[Objective], images: Tensor, *, prepared: bool
+) -> Tensor:
     layers = frozenset().union(*(objective.layers for objective in objectives))
     with torch.inference_mode():
-        read = classifier.read(images, layers)
+        read = classifier.read(images, layers, prepared=prepared)
         return torch.stack([objective(read) for objective in objectives]).float().cpu()
 
 
@@ -203,10 +205,10 @@ class _Queries:
         self.ys_px = corners(image.shape[-2], size_px, stride_px)
         self.xs_px = corners(image.shape[-1], size_px, stride_px)
         self._size_px = size_px
-        is_fed = image.shape[-2:] == (classifier.input_size_px, classifier.input_size_px)
-        self._reader = _Fed(classifier) if is_fed else classifier
+        self._classifier = classifier
+        self._prepared = image.shape[-2:] == (classifier.input_size_px,) * 2
         self._image = self._pixels(image[None])
-        if is_fed:
+        if self._prepared:
             self._image = self._image.contiguous(memory_format=torch.channels_last)
         self._batch = self._image.expand(classifier.batch, -1, -1, -1).clone()
         if fill == "mean":
@@ -225,26 +227,9 @@ class _Queries:
             square = (slice(None), slice(y, y + self._size_px), slice(x, x + self._size_px))
             colours = self._colours
             query[square] = self._background[square] if colours is None else colours[place]
-        return _read(self._reader, [objective], batch)[0]
+        return _read(self._classifier, [objective], batch, prepared=self._prepared)[0]
 
     def _pixels(self, images: Tensor) -> Tensor:
         """8-bit images (n, 3, h, w) of any size as their pixels lie in the batch."""
-        scaled = _scale(self._reader, images)
-        return self._reader.normalise(scaled) if isinstance(self._reader, _Fed) else scaled
-
-
-class _Fed(Classifier):
-    """A classifier that takes images as its network is fed them."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self.__dict__.update(vars(classifier))
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """What `prepare` makes of each pixel of images (n, 3, h, w) in [0, 1]."""
-        mean = images.new_tensor(self.mean)[:, None, None]
-        std = images.new_tensor(self.std)[:, None, None]
-        return (images - mean) / std
-
-    def prepare(self, images: Tensor) -> Tensor:
-        """The images themselves."""
-        return images
+        scaled = _scale(self._classifier, images)
+        return self._classifier.normalise(scaled) if self._prepared else scaled
