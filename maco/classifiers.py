@@ -156,9 +156,9 @@ class Classifier:
 
         images: (n, 3, h, w), or `prepared`. Tokens come as (n, channels, tokens), maps as
         (n, channels, h, w), however the network keeps them; only inside layers that turn tokens
-        round, as MLP-Mixer's, channels and places change roles. `OUTPUT` names the logits. Raises ValueError for a layer
-        the network does not have, does not run or runs more than once in a pass, or that gives no
-        tensor with a row an image. No hook outlives the call.
+        round, as MLP-Mixer's, channels and places change roles. `OUTPUT` names the logits. Raises
+        ValueError for a layer the network does not have, does not run or runs more than once in a
+        pass, or that gives no tensor with a row an image. No hook outlives the call.
         """
         wanted = set(layers) - {OUTPUT}
         seen: dict[str, Tensor] = {}
