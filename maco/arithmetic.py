@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input
-from torch.overrides import TorchFunctionMode
 
+from maco.calls import Calls, Function
 from maco.folding import Folded, find_kernels
 
 
@@ -39,20 +39,14 @@ class HalfPrecision:
             yield
 
 
-class _FastOnCpu(TorchFunctionMode):
+class _FastOnCpu(Calls):
     """Replaces two operations whose gradients in bfloat16 torch computes slowly on a CPU."""
 
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        if function is F.scaled_dot_product_attention and _is_plain(*args, **kwargs):
-            query, key, value = args[:3]
-            return attention(query, key, value, kwargs.get("scale"))
+    def call(self, function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if function is F.scaled_dot_product_attention:
+            plain = _plain_attention(*args, **kwargs)
+            if plain is not None:
+                return attention(*plain)
         if function is F.conv2d:
             found = _convolution(*args, **kwargs)
             if _is_strided_in_groups(found):
@@ -66,7 +60,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, scale: float | None = N
     return ((query * scale) @ key.transpose(-1, -2)).softmax(-1) @ value
 
 
-def _is_plain(
+def _plain_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -75,8 +69,11 @@ def _is_plain(
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
-) -> bool:
-    return attn_mask is None and not (dropout_p or is_causal or enable_gqa)
+) -> tuple[Tensor, Tensor, Tensor, float | None] | None:
+    """What `attention` needs; None for what it cannot do."""
+    if attn_mask is not None or dropout_p or is_causal or enable_gqa:
+        return None
+    return query, key, value, scale
 
 
 def _convolution(

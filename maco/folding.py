@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
+
+from maco.calls import Calls, Function
 
 Kernel = tuple[Tensor, Tensor]  # weight and bias of a convolution
 _BATCH_NORM = signature(F.batch_norm)
@@ -44,7 +45,7 @@ class _Convolution:
         self.uses: list[dict[str, Any]] = []  # arguments of normalisations; empty for other uses
 
 
-class _Observer(TorchFunctionMode):
+class _Observer(Calls):
     """Notes all convolutions of a pass, and who uses their output."""
 
     def __init__(self) -> None:
@@ -52,14 +53,7 @@ class _Observer(TorchFunctionMode):
         self.convolutions: list[_Convolution] = []
         self._by_output: dict[int, _Convolution] = {}
 
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
+    def call(self, function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         result = function(*args, **kwargs)
         if isinstance(result, Tensor | list | tuple):  # else a question, such as for a device
             found = _BATCH_NORM.bind(*args, **kwargs) if function is F.batch_norm else None
@@ -75,7 +69,7 @@ class _Observer(TorchFunctionMode):
         return result
 
 
-class Folded(TorchFunctionMode):
+class Folded(Calls):
     """A context for one pass with the kernels of `find_kernels`."""
 
     def __init__(self, kernels: Mapping[int, Kernel]) -> None:
@@ -84,23 +78,18 @@ class Folded(TorchFunctionMode):
         self._calls = 0
         self._normalised: Tensor | None = None
 
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
+    def call(self, function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if function is F.conv2d:
             kernel = self.kernels.get(self._calls)
             self._calls += 1
             if kernel is not None:
                 self._normalised = function(args[0], *kernel, *args[3:])
                 return self._normalised
-        elif function is F.batch_norm and args[0] is self._normalised:
-            self._normalised = None  # a second normalisation is one
-            return args[0]
+        elif function is F.batch_norm:
+            given = args[0] if args else kwargs["input"]
+            if given is self._normalised:
+                self._normalised = None  # a second normalisation is one
+                return given
         return function(*args, **kwargs)
 
 

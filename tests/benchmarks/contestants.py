@@ -86,9 +86,7 @@ def dreamlens(case: Case, steps: int) -> Tensor:
     from dreamlens import FeatureTarget, FeatureVisualizer, MacoConfig
 
     own = trainable(case.model, case.device)
-    name, *_ = [name for name, part in own.network.named_modules() if not list(part.children())][
-        -1:
-    ]
+    *_, (name, _) = own.network.named_modules()  # the classifier's last layer
     visualizer = FeatureVisualizer(
         own.network, quiet=True, device=case.device, preprocess=own.prepare
     )

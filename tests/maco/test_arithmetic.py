@@ -58,6 +58,15 @@ def test_attention_is_torchs(scale):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_arguments_may_be_named():
+    names = ("query", "key", "value")
+    parts = {name: drawn(1, 2, 5, 4, seed=at) for at, name in enumerate(names)}
+    expected = F.scaled_dot_product_attention(**parts)
+    with _FastOnCpu():
+        found = F.scaled_dot_product_attention(**parts)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("more", [{"is_causal": True}, {"attn_mask": torch.eye(7).bool()}])
 def test_attention_with_a_mask_is_left_to_torch(more):
     parts = [drawn(2, 3, 7, 8, seed=seed) for seed in range(3)]
