@@ -10,163 +10,16 @@ import zipfile
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
 from crowds import ARRIVED, add
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from researchers import PASSWORD, Researcher, actions
 from sqlalchemy import select
-from werkzeug.security import generate_password_hash
 
 from experiment_server.charts import WIDTH, timeline
-from experiment_server.models import AdminLogin, Audit, Backup, Participant, StudyState
-from experiment_server.security import limiter
+from experiment_server.models import Audit, Backup, Participant, StudyState
 from stimuli.schema import Response
-
-PASSWORD = "correct horse battery"
-HASH = SecretStr(generate_password_hash(PASSWORD, method="scrypt:1024:8:1"))  # quick, for tests
-
-
-class Researcher:
-    """Somebody with a browser at /admin."""
-
-    def __init__(self, app) -> None:
-        self.client = app.test_client()
-        self.csrf = ""
-
-    def get(self, path: str):
-        answer = self.client.get(path)
-        found = re.search(r'name="csrf-token" content="([^"]+)"', answer.get_data(as_text=True))
-        self.csrf = found.group(1) if found else self.csrf
-        return answer
-
-    def post(self, path: str, **form: str):
-        return self.client.post(path, data={"csrf_token": self.csrf, **form})
-
-    def log_in(self, password: str = PASSWORD):
-        self.get("/admin/login")
-        return self.post("/admin/login", password=password)
-
-
-@pytest.fixture
-def app(make_app):
-    return make_app({"prolific": {"reward_minor": 300}}, admin_password_hash=HASH)
-
-
-@pytest.fixture
-def visitor(app) -> Researcher:
-    return Researcher(app)
-
-
-@pytest.fixture
-def researcher(visitor) -> Researcher:
-    assert visitor.log_in().status_code == 303
-    visitor.get("/admin/")
-    return visitor
-
-
-def actions(running) -> list[str]:
-    with running.database.read() as session:
-        return list(session.scalars(select(Audit.action).order_by(Audit.id)))
-
-
-@pytest.mark.parametrize("given", [None, SecretStr("hunter2"), SecretStr("scrypt:32768:8:1")])
-def test_without_a_scrypt_hash_nobody_gets_in_and_the_page_says_how(make_app, given):
-    visitor = Researcher(make_app(admin_password_hash=given))
-    for answer in (visitor.get("/admin/"), visitor.get("/admin/login"), visitor.log_in("hunter2")):
-        assert answer.status_code == 503
-        assert "flask --app experiment_server admin-password" in answer.get_data(as_text=True)
-
-
-@pytest.mark.parametrize("path", ["/admin/", "/admin/audit"])
-def test_strangers_are_sent_to_the_login(visitor, path):
-    answer = visitor.get(path)
-    assert (answer.status_code, answer.location) == (303, "/admin/login")
-
-
-def test_strangers_can_do_nothing(visitor, running):
-    visitor.get("/admin/login")
-    for what in ("recruitment", "preview", "backup", "export", "payments", "accuracy", "logout"):
-        answer = visitor.post(f"/admin/{what}", choice="pause", condition="maco")
-        assert (answer.status_code, answer.location) == (303, "/admin/login")
-    assert visitor.get("/admin/counts").status_code == 401
-    assert actions(running) == []
-
-
-def test_every_post_needs_its_csrf_token(researcher, running):
-    before = actions(running)
-    researcher.csrf = "forged"
-    for what in ("recruitment", "preview", "backup", "export", "payments", "accuracy", "logout"):
-        answer = researcher.post(f"/admin/{what}", choice="pause", condition="maco")
-        assert answer.status_code == 400
-        assert "Prolific" not in answer.get_data(as_text=True)
-    assert actions(running) == before
-
-
-def test_the_right_password_opens_and_leaves_no_trace_of_the_token(researcher, running):
-    assert researcher.get("/admin/").status_code == 200
-    with researcher.client.session_transaction() as cookie:
-        token = cookie["admin"]
-    with running.database.read() as session:
-        [kept] = session.scalars(select(AdminLogin.token_digest))
-    assert len(token) >= 22  # 128 bits in base64
-    assert token not in kept
-    assert actions(running) == ["login"]
-
-
-def test_a_login_ends_after_twelve_hours_or_by_logging_out(researcher, clock, running):
-    clock.advance(hours=11, minutes=59)
-    assert researcher.get("/admin/").status_code == 200
-    clock.advance(minutes=1)
-    assert researcher.get("/admin/").status_code == 303
-    researcher.log_in()
-    with researcher.client.session_transaction() as cookie:
-        stolen = cookie["admin"]
-    researcher.get("/admin/")
-    researcher.post("/admin/logout")
-    with researcher.client.session_transaction() as cookie:
-        cookie["admin"] = stolen
-    assert researcher.get("/admin/").status_code == 303
-    assert actions(running) == ["login", "login", "logout"]
-
-
-def test_wrong_passwords_cost_more_and_more_time(visitor, clock, running):
-    for _ in range(3):
-        answer = visitor.log_in("guess")
-        assert answer.status_code == 403
-        assert "not the password" in answer.get_data(as_text=True)
-    answer = visitor.log_in()  # the right one, too early
-    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "3")
-    clock.advance(seconds=2)
-    assert visitor.log_in("guess").status_code == 403
-    clock.advance(seconds=3.9)
-    assert visitor.log_in().status_code == 429
-    clock.advance(seconds=0.1)
-    assert visitor.log_in().status_code == 303
-    assert actions(running) == ["login_failed"] * 4 + ["login"]
-    assert visitor.log_in("guess").status_code == 403  # counted anew
-    assert visitor.log_in().status_code == 303
-
-
-def test_somebody_elses_guesses_do_not_lock_the_researcher_out(app, visitor):
-    for _ in range(6):
-        stranger = Researcher(app)
-        stranger.client.environ_base["REMOTE_ADDR"] = "203.0.113.9"
-        stranger.log_in("guess")
-    assert visitor.log_in().status_code == 303
-
-
-def test_logins_are_throttled_by_address(make_app, monkeypatch, clock):
-    monkeypatch.setattr(limiter, "enabled", True)
-    app = make_app(admin_password_hash=HASH)
-    limiter.reset()
-    answers = []
-    for _ in range(6):
-        visitor = Researcher(app)
-        visitor.client.environ_base["REMOTE_ADDR"] = "198.51.100.77"
-        answers.append(visitor.log_in("guess").status_code)
-        clock.advance(seconds=1000)  # the database's own delay is over
-    assert answers == [403] * 5 + [429]
 
 
 def test_the_dashboard_counts_by_condition_and_outcome(researcher, running, clock):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +10,14 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from exports import make_export
 from matplotlib.figure import Figure
-from pictured import make_bundle_and_export
+from reported import FILES
 
 from analysis.exclusions import BelowChance, Incomplete, OneSided, exclude
 from analysis.figures import forest
-from analysis.findings import Analysis, analyse
+from analysis.findings import analyse
 from analysis.layouts import read_tidy
-from analysis.report import Provenance, check_out, read_bundle, results, write_report
+from analysis.report import Provenance, check_out, results, write_report
 from analysis.report.account import Told
 from analysis.report.citation import works
 from analysis.report.drawings import drawings
@@ -27,56 +25,8 @@ from analysis.report.folder import tables
 from analysis.report.methods import answered, cautions, methods, question, subtitle
 from analysis.report.results import dump_results
 from analysis.report.rules import rule_origin
-from analysis.responses import read_export
 
-ROOT = Path(__file__).parents[2]
-FILES = {"trials.csv": "0" * 64}
-
-
-def hopeless(trials, people):
-    """One participant is always wrong."""
-    for row in trials + people:
-        if row["participant"] == "p0" and "correct" in row:
-            wrong = {"left": "right", "right": "left"}[row["favored_side"]]
-            row |= {"correct": 0, "response_side": wrong}
-
-
-@pytest.fixture(scope="module")
-def analysis(tmp_path_factory) -> Analysis:
-    folder = make_export(tmp_path_factory.mktemp("report") / "export", hopeless)
-    return analyse(read_export(folder), np.random.default_rng(0), draws=2)
-
-
-@pytest.fixture(scope="module")
-def report(analysis, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("written") / "report"
-    write_report(analysis, out, Provenance(seed=0, draws=2, files=FILES, notes=("A note.",)))
-    return out
-
-
-@pytest.fixture(scope="module")
-def pictured(tmp_path_factory) -> Path:
-    """The report of a study with its bundle."""
-    folder = tmp_path_factory.mktemp("pictured")
-    bundle, exported = make_bundle_and_export(folder)
-    export = read_export(exported)
-    study = read_bundle(bundle, export)
-    found = analyse(export, np.random.default_rng(0), study=study)
-    write_report(found, folder / "report", Provenance(study=study, bundle=bundle))
-    return folder / "report"
-
-
-@pytest.fixture(scope="module")
-def found(report) -> dict:
-    def refuse(name: str) -> None:
-        raise AssertionError(f"{name} is not JSON")
-
-    return json.loads((report / "results.json").read_text(encoding="utf-8"), parse_constant=refuse)
-
-
-@pytest.fixture(scope="module")
-def page(report) -> str:
-    return (report / "report.html").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_report_is_a_page_numbers_figures_and_tables(report):
@@ -118,60 +68,6 @@ def test_who_was_left_out_and_why_is_in_the_numbers_and_on_the_page(found, page)
     assert told["preregistered"] is False
     assert "0 of 24 correct, below chance" in page
     assert "The export names no rules of exclusion; the rules are this program" in page
-
-
-def test_the_page_has_its_parts_in_order(page):
-    headings = re.findall(r"<h2[^>]*>([^<]*)<", page)
-    assert headings == [
-        "In short",
-        "Before citing a number",
-        "Performance",
-        "Exclusions",
-        "What was observed",
-        "Models",
-        "Check of the random structure",
-        "With and without exclusions",
-        "Residuals",
-        "Random effects",
-        "Agreement between participants",
-        "Methods",
-        "How to cite",
-        "Files",
-    ]
-
-
-def test_with_a_bundle_the_task_stands_before_the_results_and_the_units_after(pictured):
-    page = (pictured / "report.html").read_text(encoding="utf-8")
-    headings = re.findall(r"<h2[^>]*>([^<]*)<", page)
-    assert headings[:6] == [
-        "In short",
-        "Before citing a number",
-        "The task",
-        "Performance",
-        "Units",
-        "Exclusions",
-    ]
-    contents = re.findall(r'<li><a href="#(\w+)">([^<]*)</a>', page)
-    assert contents[:3] == [
-        ("task", "The task"),
-        ("performance", "Performance"),
-        ("units", "Units"),
-    ]
-    assert all(f'<h2 id="{anchor}">{title}</h2>' in page for anchor, title in contents)
-    assert len(page) < 3_000_000
-
-
-def test_the_contents_leave_out_what_needs_a_bundle(page):
-    assert not re.search(r"#(task|units|stimuli)\b", page)
-
-
-def test_all_sentences_can_be_unfolded(page):
-    folded = re.search(
-        r"<summary>All results as sentences, to paste</summary>(.*?)</details>", page, re.S
-    )
-    text = re.sub(r"<[^>]+>", "", folded[1]).replace("\N{NO-BREAK SPACE}", " ")
-    assert text.count("β = ") == 3 + 1
-    assert text.count("OR = ") == 3 + 1
 
 
 @pytest.mark.parametrize(
@@ -315,38 +211,6 @@ def test_a_forest_of_an_interval_that_no_odds_ratio_can_hold_is_drawn():
     assert 0 in above.get_xticks()
 
 
-def test_percentages_have_no_space_on_the_page(page, analysis):
-    assert not re.search("[0-9][ \N{NO-BREAK SPACE}]%", page)
-    assert "95% CI" in page
-
-
-def test_every_warning_and_remark_is_on_the_page(analysis, page):
-    text = re.sub(r"<[^>]+>", "", page).replace("\N{NO-BREAK SPACE}", " ")
-    assert analysis.kept.models.chosen.warnings
-    for warning in analysis.kept.models.chosen.warnings:
-        assert warning[1:] in text
-    assert "A note." in text
-
-
-def test_the_page_asks_for_nothing_from_outside(page):
-    assert not re.search(r"<(?:script|link|iframe)\b|@import|\ssrc=\"(?!data:)|url\(", page)
-    assert len(page) < 5_000_000
-
-
-def test_the_page_gives_formula_versions_and_digests(analysis, page, found):
-    assert "correct ~ condition + network + (1 | participant) + (1 | class_label)" in page
-    assert f"numpy {found['software']['numpy']}" in page
-    assert FILES["trials.csv"] in page
-
-
-def test_names_from_the_data_are_text_and_not_markup(analysis, tmp_path):
-    hostile = replace(analysis.export, study="<script>alert(1)</script>")
-    write_report(replace(analysis, export=hostile), tmp_path / "report")
-    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    assert "<script" not in page
-    assert "&lt;script&gt;alert(1)" in page
-
-
 def test_the_same_analysis_gives_the_same_bytes(analysis, report, tmp_path):
     again = Provenance(seed=0, draws=2, files=FILES, notes=("A note.",))
     write_report(analysis, tmp_path / "again", again)
@@ -448,42 +312,3 @@ def test_the_numbers_agree_with_lme4_and_emmeans(reference, glmm_data):
     assert {row["group"]: row["adjusted"] for row in found["icc"]}["all"] == pytest.approx(
         frozen["icc"][0], abs=1e-5
     )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from visitors import launched_browser
-
-    with launched_browser("the report's page") as found:
-        yield found
-
-
-def violations(page) -> list[str]:
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']} ({one['impact']}): {one['nodes'][0]['html']}" for one in found]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width_px", [1200, 420])
-def test_the_page_is_accessible_and_no_wider_than_its_window(browser, pictured, scheme, width_px):
-    context = browser.new_context(color_scheme=scheme, viewport={"width": width_px, "height": 900})
-    page = context.new_page()
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto((pictured / "report.html").as_uri())
-    assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth") == width_px
-    assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
-    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
-    context.close()
-
-
-def test_the_check_of_the_page_can_fail(browser, report):
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto((report / "report.html").as_uri())
-    page.evaluate("document.querySelector('img').removeAttribute('alt')")
-    assert "image-alt" in str(violations(page))
-    context.close()
