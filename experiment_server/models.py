@@ -202,3 +202,15 @@ class Backup(Row):
     at: Mapped[datetime]
     path: Mapped[str]
     digest: Mapped[str]
+
+
+class RequestCount(Row):
+    """How often somebody asked for something lately (PostgreSQL alone; see `rate_limits.py`).
+
+    key: a keyed digest of who and what; no address and no token stands here.
+    """
+
+    __tablename__ = "request_counts"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    expires_at: Mapped[datetime]
