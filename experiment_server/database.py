@@ -132,7 +132,9 @@ def _sqlite(url: Any) -> Engine:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             path.touch(mode=0o600)  # it will hold Prolific ids
-    engine = create_engine(url, connect_args={"check_same_thread": False}, pool_size=16)
+    engine = create_engine(
+        url, connect_args={"check_same_thread": False}, pool_size=16, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, record: Any) -> None:
@@ -155,4 +157,4 @@ def _sqlite(url: Any) -> Engine:
 def _postgresql(url: Any) -> Engine:
     # Connections are not asked for a sign of life before each use: after a restart of the database
     # the first request is answered with 503, which browsers send again, and the pool is renewed.
-    return create_engine(url, pool_size=16, max_overflow=16)
+    return create_engine(url, pool_size=16, max_overflow=16, hide_parameters=True)
