@@ -32,6 +32,7 @@ from experiment_server.failures import register_failures
 from experiment_server.health import health
 from experiment_server.models import StudyState
 from experiment_server.prolific import prolific
+from experiment_server.rate_limits import share_counts
 from experiment_server.security import protect
 from experiment_server.task import task
 
@@ -77,6 +78,7 @@ def _create_app(config: Config, now: Callable[[], datetime], chance: Random) -> 
     if config.proxies:
         hops = config.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops)  # type: ignore[method-assign]
+    share_counts(app, database)
     protect(app, config)
     register_failures(app)
     for blueprint in (entry, task, prolific, admin, health):

@@ -30,7 +30,7 @@ def _who() -> str:
     return session.get("token") or session.get("admin") or get_remote_address()
 
 
-limiter = Limiter(_who, storage_uri="memory://", headers_enabled=False)
+limiter = Limiter(_who, headers_enabled=False)
 
 
 def new_token() -> str:

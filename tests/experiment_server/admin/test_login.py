@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 from pydantic import SecretStr
-from researchers import HASH, Researcher, actions
+from researchers import Researcher, actions
 from sqlalchemy import select
 
 from experiment_server.models import AdminLogin
-from experiment_server.security import limiter
 
 
 @pytest.mark.parametrize("given", [None, SecretStr("hunter2"), SecretStr("scrypt:32768:8:1")])
@@ -95,16 +94,3 @@ def test_somebody_elses_guesses_do_not_lock_the_researcher_out(app, visitor):
         stranger.client.environ_base["REMOTE_ADDR"] = "203.0.113.9"
         stranger.log_in("guess")
     assert visitor.log_in().status_code == 303
-
-
-def test_logins_are_throttled_by_address(make_app, monkeypatch, clock):
-    monkeypatch.setattr(limiter, "enabled", True)
-    app = make_app(admin_password_hash=HASH)
-    limiter.reset()
-    answers = []
-    for _ in range(6):
-        visitor = Researcher(app)
-        visitor.client.environ_base["REMOTE_ADDR"] = "198.51.100.77"
-        answers.append(visitor.log_in("guess").status_code)
-        clock.advance(seconds=1000)  # the database's own delay is over
-    assert answers == [403] * 5 + [429]
