@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from maco.shards import Shard, parse_shard
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -39,6 +41,31 @@ def memory_option(command: Command) -> Command:
     kind = click.FloatRange(min=0, min_open=True)
     option = click.option("--memory", "memory_gib", type=kind, metavar="GIB", help=text)
     return option(command)
+
+
+class _ShardType(click.ParamType[Shard]):
+    name = "K/N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Shard:
+        """The shard that the command line names."""
+        try:
+            return value if isinstance(value, Shard) else parse_shard(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def shard_options(command: Command) -> Command:
+    """--shard and --merge, as every command has them whose work many jobs can share."""
+    for option in (
+        click.option(
+            "--merge", is_flag=True, help="Join what the shards made; refuse if one is missing."
+        ),
+        click.option("--shard", type=_ShardType(), help="Do this share of the work alone."),
+    ):
+        command = option(command)
+    return command
 
 
 def given(**options: Any) -> dict[str, Any]:

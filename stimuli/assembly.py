@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from tqdm import tqdm
 
 from maco import Classifier, __version__, natural_spectrum
 from maco.devices import check_device, fastest_group
+from maco.shards import Shard
 from stimuli import schema
 from stimuli.design import trial_lists
 from stimuli.draft import Draft
 from stimuli.overview import overview
 from stimuli.photographs import is_right
-from stimuli.references import Shown, collect, plan_groups, preset_of, render_group
+from stimuli.references import Group, collect, plan_groups, preset_of, render_group
 from stimuli.selection import fill_slots, open_pool
 from stimuli.study import StudyConfig
 from stimuli.sweeps import Sweeps
@@ -27,6 +29,19 @@ from stimuli.trials import Filled, Slot, generator, make_trials, observers, plan
 from stimuli.units import StudyUnit, find_unit, load_network
 
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors", "pydantic")
+
+
+@dataclass(frozen=True)
+class _Making:
+    """A bundle in the making: the study, ready for use, and what has been done of it."""
+
+    config: StudyConfig
+    plain: dict[str, Any]
+    networks: dict[str, Classifier]
+    digests: dict[str, str]
+    slots: list[Slot]
+    groups: list[Group]
+    draft: Draft
 
 
 def assemble(
@@ -45,46 +60,101 @@ def assemble(
     memory_gib: as `maco.render` has it.
     Raises ValueError with one line that says what to do.
     """
-    _check_presets(config)
-    plain = config.model_dump(mode="json")
-    device = str(check_device(device))
-    networks = {source.name: load_network(source, folder, device) for source in config.networks}
-    digests = {name: classifier.weights_digest() for name, classifier in networks.items()}
-    main = [find_unit(wanted, networks) for wanted in config.units.main]
-    practice = [find_unit(wanted, networks) for wanted in config.units.practice]
-    _check_units([*main, *practice], networks)
-    draft = Draft(
-        out,
-        {
-            "config": _costly(plain),
-            "weights": digests,
-            "software": _software(),
-            "device": device,
-        },
-    )
-    slots = plan_slots(config, main, practice)
-    expected = sum(len(slot.sizes_px) for slot in slots)
-    pool = open_pool(config, images, slots)
-    with Sweeps(config, networks, draft, expected=expected, progress=progress) as sweeps:
-        filled = fill_slots(config, slots, pool, sweeps, draft, progress=progress)
-    shown = _references(config, networks, slots, draft, memory_gib, progress)
-    trials = make_trials(config, filled, shown, draft)
+    making = _begin(config, folder, out, device)
+    filled = _fill(making, images, progress)
+    _render(making, making.groups, memory_gib, progress)
+    shown = collect(making.groups, making.draft)
+    trials = make_trials(config, filled, shown, making.draft)
     study = schema.Study(
         schema_version=1,
         name=config.name,
         title=config.title,
-        config=plain,
+        config=making.plain,
         software=_software(),
-        networks=_described(config, networks, digests, filled),
+        networks=_described(making, filled),
         conditions=list(config.conditions),
         rendering=_rendering(config),
         participant_text=config.participant_text,
-        images=draft.image_digests({name for trial in trials for name in trial.image_names()}),
+        images=making.draft.image_digests({n for trial in trials for n in trial.image_names()}),
         trials=sorted(trials, key=lambda trial: trial.id),  # an order that says nothing
-        lists=_lists(config, slots, filled),
+        lists=_lists(config, making.slots, filled),
         observers=observers(trials),
     )
-    draft.publish(study, _researcher_files(config, study, filled))
+    making.draft.publish(study, _researcher_files(config, study, filled))
+
+
+def assemble_shard(
+    config: StudyConfig,
+    folder: Path,
+    out: Path,
+    shard: Shard,
+    *,
+    images: Path | None,
+    device: str,
+    memory_gib: float | None,
+    progress: bool,
+) -> None:
+    """Does a shard of what `assemble` does, which then finds it done; arguments as there.
+
+    The dear work is shared: groups of references, and units, whose photographs are swept.
+    """
+    making = _begin(config, folder, out, device)
+    if making.draft.find(shard.step) is not None:
+        return
+    units = dict.fromkeys(slot.unit.key for slot in making.slots)
+    share = shard.share([*making.groups, *units])
+    _fill(making, images, progress, only=[one for one in share if isinstance(one, str)])
+    _render(making, [one for one in share if isinstance(one, Group)], memory_gib, progress)
+    making.draft.record(shard.step, {"host": platform.node()})
+
+
+def _begin(config: StudyConfig, folder: Path, out: Path, device: str) -> _Making:
+    """Loads the networks, finds the units, and opens the draft."""
+    _check_presets(config)
+    plain = config.model_dump(mode="json")
+    found = check_device(device)
+    networks = {source.name: load_network(source, folder, str(found)) for source in config.networks}
+    digests = {name: classifier.weights_digest() for name, classifier in networks.items()}
+    main = [find_unit(wanted, networks) for wanted in config.units.main]
+    practice = [find_unit(wanted, networks) for wanted in config.units.practice]
+    _check_units([*main, *practice], networks)
+    fingerprint = {
+        "config": _costly(plain),
+        "weights": digests,
+        "software": _software(),
+        "device": found.type,  # of several cards any may do its part
+    }
+    slots = plan_slots(config, main, practice)
+    needed: dict[str, dict[str, StudyUnit]] = {name: {} for name in networks}
+    for slot in slots:
+        needed[slot.network].setdefault(slot.unit.key, slot.unit)
+    wanted = {name: list(units.values()) for name, units in needed.items()}
+    groups = plan_groups(config, wanted, fastest_group(found))
+    return _Making(config, plain, networks, digests, slots, groups, Draft(out, fingerprint))
+
+
+def _fill(
+    making: _Making, images: Path | None, progress: bool, only: Collection[str] | None = None
+) -> list[Filled]:
+    """Chooses and sweeps the photographs of all units, or of those with some keys only."""
+    config, slots, draft = making.config, making.slots, making.draft
+    if only is not None and not only:
+        return []
+    own = [slot for slot in slots if only is None or slot.unit.key in only]
+    expected = sum(len(slot.sizes_px) for slot in own)
+    pool = open_pool(config, images, slots)
+    with Sweeps(config, making.networks, draft, expected=expected, progress=progress) as sweeps:
+        return fill_slots(config, slots, pool, sweeps, draft, only=only, progress=progress)
+
+
+def _render(
+    making: _Making, groups: Sequence[Group], memory_gib: float | None, progress: bool
+) -> None:
+    total = sum(group.steps() for group in groups)
+    with tqdm(total=total, desc="references", unit="step", disable=not progress) as bar:
+        for group in groups:
+            classifier = making.networks[group.network]
+            render_group(group, classifier, making.config, making.draft, bar.update, memory_gib)
 
 
 def _check_presets(config: StudyConfig) -> None:
@@ -166,22 +236,18 @@ def _researcher_files(
     }
 
 
-def _described(
-    config: StudyConfig,
-    networks: dict[str, Classifier],
-    digests: dict[str, str],
-    filled: Sequence[Filled],
-) -> list[schema.Network]:
+def _described(making: _Making, filled: Sequence[Filled]) -> list[schema.Network]:
+    networks = making.networks
     accuracy = _accuracy(networks, [one for one in filled if one.slot.kind == "main"])
     return [
         schema.Network(
             name=source.name,
             model=source.model,
-            weights_digest=digests[source.name],
+            weights_digest=making.digests[source.name],
             input_size_px=networks[source.name].input_size_px,
             accuracy=accuracy[source.name],
         )
-        for source in config.networks
+        for source in making.config.networks
     ]
 
 
@@ -195,24 +261,3 @@ def _accuracy(networks: dict[str, Classifier], filled: Sequence[Filled]) -> dict
         / len(images)
         for name, network in networks.items()
     }
-
-
-def _references(
-    config: StudyConfig,
-    networks: dict[str, Classifier],
-    slots: Sequence[Slot],
-    draft: Draft,
-    memory_gib: float | None,
-    progress: bool,
-) -> Shown:
-    needed: dict[str, dict[str, StudyUnit]] = {name: {} for name in networks}
-    for slot in slots:
-        needed[slot.network].setdefault(slot.unit.key, slot.unit)
-    device = next(iter(networks.values())).device
-    wanted = {name: list(units.values()) for name, units in needed.items()}
-    groups = plan_groups(config, wanted, fastest_group(device))
-    total = sum(group.steps() for group in groups)
-    with tqdm(total=total, desc="references", unit="step", disable=not progress) as bar:
-        for group in groups:
-            render_group(group, networks[group.network], config, draft, bar.update, memory_gib)
-    return collect(groups, draft)

@@ -6,12 +6,14 @@ Each step is recorded when it is done; a build that was stopped goes on where it
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from maco.commandline import device_option, memory_option
-from stimuli.draft import check_out, finish
+from maco.commandline import device_option, memory_option, shard_options
+from maco.shards import Shard
+from stimuli.draft import check_out, check_shards, draft_folder, finish
 from stimuli.schema import STUDY_FILE
 from stimuli.study import StudyConfig, read_config
 
@@ -24,24 +26,31 @@ def build(
     device: str = "auto",
     memory_gib: float | None = None,
     progress: bool = True,
+    shard: Shard | None = None,
+    merge: bool = False,
 ) -> Path:
     """Builds the bundle of a study file at `out`; returns the path of its overview.
 
     images: the folder of photographs, unless the study brings its own. Does nothing if the same
     study already stands there, and takes up an unfinished build of it.
     memory_gib: as `maco.render` has it.
+    shard: do this share of the dear work and no more; shards may run at once, wherever they see
+    the folder of `out`. merge: finish what the shards made, but only if none is missing.
     Raises ValueError with one line (or one a problem) that says what to do.
     """
     config = read_config(study_file)
     if not _is_finished(config, out):
         _check_images(config, images)
+        if merge:
+            check_shards(out)
         # Only here, as they take seconds to load and a finished study needs neither.
         import torch
 
-        from stimuli.assembly import assemble
+        from stimuli.assembly import assemble, assemble_shard
 
+        make = assemble if shard is None else partial(assemble_shard, shard=shard)
         try:
-            assemble(
+            make(
                 config,
                 study_file.parent,
                 out,
@@ -60,8 +69,8 @@ def _is_finished(config: StudyConfig, out: Path) -> bool:
     plain = config.model_dump(mode="json")
     if check_out(out, plain):
         return True
-    partial = out.with_name(out.name + ".partial")
-    return (partial / STUDY_FILE).is_file() and check_out(partial, plain) and finish(out)
+    draft = draft_folder(out)
+    return (draft / STUDY_FILE).is_file() and check_out(draft, plain) and finish(out)
 
 
 def _check_images(config: StudyConfig, images: Path | None) -> None:
@@ -80,14 +89,31 @@ def _check_images(config: StudyConfig, images: Path | None) -> None:
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of photographs.")
 @device_option
 @memory_option
+@shard_options
 def main(
-    study: Path, out: Path | None, images: Path | None, device: str, memory_gib: float | None
+    study: Path,
+    out: Path | None,
+    images: Path | None,
+    device: str,
+    memory_gib: float | None,
+    shard: Shard | None,
+    merge: bool,
 ) -> None:
     """The command line."""
+    if shard and merge:
+        raise click.UsageError("--shard does one share, --merge joins all: give one of them")
     try:
         out = (out or Path("studies") / read_config(study).name).absolute()
         there = out.exists()
-        overview_path = build(study, out, images=images, device=device, memory_gib=memory_gib)
+        overview_path = build(
+            study,
+            out,
+            images=images,
+            device=device,
+            memory_gib=memory_gib,
+            shard=shard,
+            merge=merge,
+        )
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
@@ -99,7 +125,10 @@ def main(
         raise click.ClickException("stopped; run the same command again to go on") from None
     if there:
         click.echo("A study of this configuration was here already; nothing was done.")
-    click.echo(f"The study is ready. Look at it: {overview_path}")
+    if shard and not out.exists():
+        click.echo(f"Shard {shard} is done: {draft_folder(out)}")
+    else:
+        click.echo(f"The study is ready. Look at it: {overview_path}")
 
 
 if __name__ == "__main__":

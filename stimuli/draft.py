@@ -13,9 +13,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from maco.files import digest, write_atomically
+from maco.files import digest, write_atomically, write_once
+from maco.shards import Shard, all_shards, find_shards
 from stimuli.schema import IMAGE_FOLDER, STUDY_FILE, Study, dump_study, read_study
 
+RECORDS = "records"
 _MODIFIED = 946_684_800  # 1 January 2000, for every file: dates say nothing of order
 
 
@@ -29,25 +31,34 @@ class Draft:
         belongs to another one.
         """
         self.out = out
-        self.folder = out.with_name(out.name + ".partial")
+        self.folder = draft_folder(out)
         self.images = self.folder / IMAGE_FOLDER
-        self.records = self.folder / "records"
+        self.records = self.folder / RECORDS
         self._stamp = self.folder / "fingerprint.json"
-        self._mine = json.dumps(fingerprint, indent=1, sort_keys=True)
+        self._mine = fingerprint
+        self._claimed = False
         if self._stamp.is_file():
-            theirs = self._stamp.read_text(encoding="utf-8")
-            if theirs != self._mine:
-                raise ValueError(
-                    f"{self.folder} holds an unfinished build of another configuration ("
-                    f"{_difference(json.loads(theirs), fingerprint)}): remove it, or choose"
-                    " another --out"
-                )
+            self._check_stamp()
 
     def write(self, path: Path, content: bytes) -> None:
-        """Writes a file of the draft; with the first one the draft comes to be."""
-        if not self._stamp.is_file():
-            write_atomically(self._stamp, self._mine.encode())
+        """Writes a file of the draft; with the first one the draft comes to be.
+
+        Raises ValueError if another build came first that makes other bytes.
+        """
+        if not self._claimed:
+            stamp = json.dumps(self._mine, indent=1, sort_keys=True)
+            if not write_once(self._stamp, stamp.encode()):
+                self._check_stamp()
+            self._claimed = True
         write_atomically(path, content)
+
+    def _check_stamp(self) -> None:
+        theirs = json.loads(self._stamp.read_text(encoding="utf-8"))
+        if theirs != self._mine:
+            raise ValueError(
+                f"{self.folder} holds an unfinished build of another configuration ("
+                f"{_difference(theirs, self._mine)}): remove it, or choose another --out"
+            )
 
     def store_image(self, png: bytes) -> str:
         """Keeps an image under a name made of its content alone; returns the name."""
@@ -89,13 +100,45 @@ class Draft:
         finish(self.out)
 
 
+def draft_folder(out: Path) -> Path:
+    """Where the bundle `out` stands while it is being made."""
+    return out.with_name(out.name + ".partial")
+
+
+def finished_shards(out: Path) -> list[Shard]:
+    """The shards of an unfinished bundle that are done."""
+    records = draft_folder(out) / RECORDS
+    return find_shards([path.stem for path in records.glob("shard-*.json")])
+
+
+def check_shards(out: Path) -> None:
+    """Raises ValueError unless all shards of some count are done, naming those that are not."""
+    done = finished_shards(out)
+    if not done:
+        raise ValueError(
+            f"{draft_folder(out)} holds no finished shard: make them with --shard 1/N to N/N first"
+        )
+    missing = {
+        count: [shard.number for shard in all_shards(count) if shard not in done]
+        for count in sorted({shard.count for shard in done})
+    }
+    if all(missing.values()):
+        told = "; ".join(
+            f"{', '.join(map(str, numbers))} of {count}" for count, numbers in missing.items()
+        )
+        raise ValueError(
+            f"{draft_folder(out)} lacks shards {told}: make them first, or leave --merge out to"
+            " do what is missing here"
+        )
+
+
 def finish(out: Path) -> bool:
     """Gives a draft that is complete its name; False if there is none."""
-    folder = out.with_name(out.name + ".partial")
+    folder = draft_folder(out)
     if not (folder / STUDY_FILE).is_file():
         return False
-    if (folder / "records").exists():
-        shutil.rmtree(folder / "records")
+    if (folder / RECORDS).exists():
+        shutil.rmtree(folder / RECORDS)
     (folder / "fingerprint.json").unlink(missing_ok=True)
     for path in sorted(folder.rglob("*")):
         if path.name.startswith(".") and path.is_file():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -38,12 +38,15 @@ def fill_slots(
     sweeps: Sweeps,
     draft: Draft,
     *,
+    only: Collection[str] | None = None,
     progress: bool = False,
 ) -> list[Filled]:
     """Every slot with its photograph and maps, in the order of the slots; no photograph twice.
 
     A photograph without a query pair in one of its trials is turned down, with a line on stderr,
     and the next one tried. Raises ValueError naming the unit that runs out of photographs.
+    only: the keys of some units; the slots of others stay empty. What those would take is free
+    then, so where units share photographs, the whole may choose otherwise.
     """
     rng = generator(config, "photographs")
     uses: dict[tuple[str, int], list[Slot]] = {}
@@ -59,6 +62,8 @@ def fill_slots(
     filled: dict[Slot, Filled] = {}
     for own in uses.values():
         unit = own[0].unit
+        if only is not None and unit.key not in only:
+            continue
         free = (one for one in waiting[unit.key] if _pixels_digest(one) not in taken)
         photograph, maps = _first_fit(config, own, free, sweeps, pool)
         taken.add(_pixels_digest(photograph))
@@ -66,7 +71,7 @@ def fill_slots(
         for slot, its_maps in zip(own, maps, strict=True):
             name = trial_id(config, slot, photograph.source)
             filled[slot] = Filled(slot, photograph, image, its_maps, name)
-    return [filled[slot] for slot in slots]
+    return [filled[slot] for slot in slots if slot in filled]
 
 
 def _pixels_digest(photograph: Photograph) -> str:

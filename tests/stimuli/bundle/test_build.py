@@ -179,7 +179,7 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
 
 def test_an_unfinished_build_of_another_configuration(tmp_path, monkeypatch):
     out = tmp_path / "out"
-    monkeypatch.setattr("stimuli.assembly._references", lambda *_: 1 / 0)
+    monkeypatch.setattr("stimuli.assembly._render", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         build(write(tmp_path), out, progress=False, device="cpu")
     with pytest.raises(
