@@ -18,12 +18,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import click
-from alembic.script import ScriptDirectory
 from flask.cli import with_appcontext
 from sqlalchemy import URL, inspect
 
+from experiment_server import schema
 from experiment_server.audit import record
-from experiment_server.database import MIGRATIONS, Database, DatabaseError
+from experiment_server.database import Database, DatabaseError
 from experiment_server.experiment import Experiment, experiment
 from experiment_server.models import Backup
 
@@ -110,7 +110,7 @@ def _verify_digest(path: Path) -> None:
 
 
 def _verify_schema(path: Path, version: str | None) -> None:
-    known = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
+    known = schema.known()
     if version not in known:
         raise DatabaseError(
             f"{path}: the backup is of schema version {version}, which this program does not know"

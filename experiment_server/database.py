@@ -8,17 +8,36 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import alembic.command
-import alembic.config
-import alembic.script
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+import psycopg
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    PendingRollbackError,
+)
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.orm import Session
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+from experiment_server import schema
+
 STARTING = 20230606  # of PostgreSQL's advisory locks, the one for making tables
 BUSY_MS = 20_000  # a writer waits for the writer before it
+CONNECT_S = 5  # the longest that a request waits for a database that does not answer
+MIGRATION_LOCK_S = 2  # the longest that people wait for a migration that waits for others
+# A database that is away, full or locked, of either kind: later the same may well be possible.
+AWAY = (OperationalError, InterfaceError, InternalError, NoConnectionError, PendingRollbackError)
+# A network that swallows packets is noticed as soon as one that refuses them.
+_WATCHFUL = {
+    "connect_timeout": CONNECT_S,
+    "tcp_user_timeout": CONNECT_S * 1000,
+    "keepalives_idle": CONNECT_S,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+}
 
 
 class DatabaseError(RuntimeError):
@@ -67,37 +86,56 @@ class Database:
             yield session
 
     def prepare(self) -> None:
-        """Makes the tables of a new database; DatabaseError if they are of another version."""
-        try:
-            with self.engine.connect() as connection:
-                empty = not inspect(connection).get_table_names()
-                version = MigrationContext.configure(connection).get_current_revision()
-        except (DBAPIError, OSError) as error:
-            cause = str(getattr(error, "orig", error)).splitlines()[0]
-            raise DatabaseError(f"the database {self.place} cannot be opened: {cause}") from error
-        if empty:
+        """Makes the tables of a new database; DatabaseError if this program cannot use those."""
+        with self._explained("opened"), self.engine.connect() as connection:
+            is_new = schema.is_new(connection)
+            objection = None if is_new else schema.objection(connection)
+        if objection:
+            raise DatabaseError(f"the database {self.place} {objection}")
+        if is_new:
             self.migrate()
-            return
-        known = [script.revision for script in _scripts().walk_revisions()]
-        if version == known[0]:
-            return
-        if version in known:
-            raise DatabaseError(
-                f"the database {self.place} is of an older version ({version}): back it up and run"
-                " flask --app experiment_server migrate"
-            )
-        raise DatabaseError(
-            f"the database {self.place} is of version {version}, which this program does not know:"
-            " it was made by a newer program, or is no database of it"
-        )
 
     def migrate(self) -> None:
-        """Brings the tables to this program's version."""
-        with self.engine.execution_options(write=True).begin() as connection:
-            self.wait_for_others(connection)
-            config = _alembic()
-            config.attributes["connection"] = connection
-            alembic.command.upgrade(config, "head")
+        """Brings the tables to this program's version, all or nothing; people may take part.
+
+        Raises DatabaseError if they are not as their version says, or if it cannot be done now.
+        """
+        writing = self.engine.execution_options(write=True)
+        with self._explained("migrated, and is as it was"), writing.connect() as connection:
+            connection.detach()  # set for this alone, it is closed afterwards
+            self._loosen(connection)
+            with connection.begin():
+                self.wait_for_others(connection)
+                fault = None if schema.is_new(connection) else schema.damage(connection)
+                if fault:
+                    raise DatabaseError(f"the database {self.place} {fault}")
+                if not self.is_sqlite:
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_S}s'")
+                schema.upgrade(connection)
+                self._check_references(connection)
+
+    def _loosen(self, connection: Connection) -> None:
+        # SQLite drops a table to rebuild it: with foreign keys on, what refers to it would go too.
+        if self.is_sqlite:
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA foreign_keys = OFF")
+            cursor.close()
+
+    def _check_references(self, connection: Connection) -> None:
+        if self.is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+            raise DatabaseError(
+                f"the database {self.place} could not be migrated, and is as it was:"
+                " a migration left rows that refer to nothing"
+            )
+
+    @contextmanager
+    def _explained(self, done: str) -> Iterator[None]:
+        """Tells in one line what went wrong; no password is in it."""
+        try:
+            yield
+        except (DBAPIError, OSError, CommandError) as error:
+            cause = " ".join(str(getattr(error, "orig", error)).split())
+            raise DatabaseError(f"the database {self.place} cannot be {done}: {cause}") from error
 
     def wait_for_others(self, connection: Connection) -> None:
         """Until the transaction ends, other processes that ask for the same wait."""
@@ -114,16 +152,6 @@ def _parse(url: str) -> URL:
     if found.drivername not in {"sqlite", "postgresql", "postgresql+psycopg"}:
         raise DatabaseError(f"DATABASE_URL {found.render_as_string(hide_password=True)}: {allowed}")
     return found
-
-
-def _alembic() -> alembic.config.Config:
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return config
-
-
-def _scripts() -> alembic.script.ScriptDirectory:
-    return alembic.script.ScriptDirectory.from_config(_alembic())
 
 
 def _sqlite(url: Any) -> Engine:
@@ -157,4 +185,44 @@ def _sqlite(url: Any) -> Engine:
 def _postgresql(url: Any) -> Engine:
     # Connections are not asked for a sign of life before each use: after a restart of the database
     # the first request is answered with 503, which browsers send again, and the pool is renewed.
-    return create_engine(url, pool_size=16, max_overflow=16, hide_parameters=True)
+    watchful = {name: value for name, value in _WATCHFUL.items() if name not in url.query}
+    engine = create_engine(
+        url,
+        connect_args=watchful,
+        pool_size=16,
+        max_overflow=16,
+        pool_timeout=CONNECT_S,
+        hide_parameters=True,
+    )
+    event.listen(engine, "do_connect", _Door())
+    return engine
+
+
+class _Door:
+    """Opens connections. While the database is away one at a time tries, and the others are told.
+
+    Else each would wait CONNECT_S for a silent one, and keep those behind it waiting longer still.
+    """
+
+    def __init__(self) -> None:
+        self._is_away = False
+        self._trying = Lock()
+
+    def __call__(self, dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
+        if not self._is_away:
+            return self._connect(*arguments, **options)
+        if not self._trying.acquire(blocking=False):
+            raise psycopg.OperationalError("the database is away; another request asks for it")
+        try:
+            return self._connect(*arguments, **options)
+        finally:
+            self._trying.release()
+
+    def _connect(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            connection = psycopg.connect(*arguments, **options)
+        except psycopg.OperationalError:
+            self._is_away = True
+            raise
+        self._is_away = False
+        return connection

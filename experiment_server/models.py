@@ -45,6 +45,7 @@ class StudyState(Row):
     """One row: which study the database belongs to, and whether people are let in.
 
     Assignment locks this row: all dealing happens one after the other.
+    key_check: a keyed digest, by which another SECRET_KEY is noticed.
     """
 
     __tablename__ = "study_state"
@@ -52,6 +53,15 @@ class StudyState(Row):
     name: Mapped[str]
     digest: Mapped[str]  # of study.json
     recruiting: Mapped[bool] = mapped_column(default=True)
+    key_check: Mapped[str | None]
+
+
+class Compatibility(Row):
+    """One row, written by each migration: the oldest program that can work with the tables."""
+
+    __tablename__ = "compatibility"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    oldest_program: Mapped[str]  # the newest revision it knows
 
 
 class Participant(Row):

@@ -97,6 +97,7 @@ def test_a_database_of_another_study(make_app, tmp_path):
 def test_a_database_of_a_newer_program(make_app, running):
     with running.database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        session.execute(text("UPDATE compatibility SET oldest_program = '9998'"))
     with pytest.raises(DatabaseError, match="version 9999, which this program does not know"):
         make_app()
 
