@@ -18,7 +18,6 @@ from pathlib import Path
 from random import Random
 
 from flask import Flask
-from sqlalchemy import select
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from experiment_server.admin import admin
@@ -30,13 +29,15 @@ from experiment_server.entry import entry
 from experiment_server.experiment import KEY, SYSTEM_CHANCE, Experiment, utc_now
 from experiment_server.failures import register_failures
 from experiment_server.health import health
-from experiment_server.models import StudyState
+from experiment_server.ownership import claim, foreign_key
 from experiment_server.prolific import prolific
 from experiment_server.rate_limits import share_counts
 from experiment_server.security import protect
 from experiment_server.task import task
 
 __all__ = ["create_app"]
+
+CANNOT_BEGIN = 3  # an exit code by which gunicorn ends too, instead of trying for ever
 
 
 def create_app(
@@ -47,18 +48,20 @@ def create_app(
 ) -> Flask:
     """The application for a configuration; by default, that of the environment.
 
-    Raises ValueError, ConfigError or DatabaseError with one line that says what to do. Under the
-    `flask` command the line is printed and the command ends; for its help, and for commands that
-    are about no running instance, the application has its commands and nothing else.
+    Raises ValueError, ConfigError or DatabaseError with one line that says what to do. Where the
+    environment is read, by a server or the `flask` command, the line is printed and the process
+    ends. For the command's help, and for commands that are about no running instance, the
+    application has its commands and nothing else.
     """
     try:
         if config is None and _needs_no_instance():
             return _with_commands(Flask(__name__))
         return _create_app(config or read_config(), now, chance)
     except (ValueError, DatabaseError) as error:
-        if not _is_command():
+        if config is not None:
             raise
-        sys.exit(f"Error: {error}")
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1 if _is_command() else CANNOT_BEGIN)
 
 
 def _create_app(config: Config, now: Callable[[], datetime], chance: Random) -> Flask:
@@ -71,7 +74,9 @@ def _create_app(config: Config, now: Callable[[], datetime], chance: Random) -> 
             raise ConfigError(f"recruitment.conditions: {name!r} is none of the study's: {known}")
     if not _is_mending():
         database.prepare()
-        _claim(database, bundle)
+        claim(running)
+        if _serves() and (problem := foreign_key(running)):
+            raise ConfigError(problem)
     app = Flask(__name__)
     app.logger.setLevel(logging.INFO)
     app.extensions[KEY] = running
@@ -101,6 +106,11 @@ def _needs_no_instance() -> bool:
     return _is_command() and ("--help" in sys.argv or _command() in {"bots", "rehearse"})
 
 
+def _serves() -> bool:
+    """Whether participants will come in; of other commands, some must work with any key."""
+    return not _is_command() or _command() in {None, "serve"}
+
+
 def _is_mending() -> bool:
     """Whether a command is about to bring the tables into shape: they cannot be so before it."""
     return _is_command() and _command() in {"migrate", "restore"}
@@ -110,23 +120,6 @@ def _command() -> str | None:
     """The command of this program that the command line names."""
     names = {command.name for command in COMMANDS}
     return next((word for word in sys.argv[1:] if word in names), None)
-
-
-def _claim(database: Database, bundle: Bundle) -> None:
-    """Marks a new database as this study's; DatabaseError if it is another's."""
-    with database.write() as session:
-        database.wait_for_others(session.connection())
-        state = session.scalars(select(StudyState)).one_or_none()
-        if state is None:
-            session.add(
-                StudyState(id=1, name=bundle.study.name, digest=bundle.digest, recruiting=True)
-            )
-        elif state.digest != bundle.digest:
-            raise DatabaseError(
-                f"the database {database.place} belongs to the study {state.name!r} with digest"
-                f" {state.digest[:12]}, and {bundle.folder} is {bundle.study.name!r} with"
-                f" {bundle.digest[:12]}: give each study (and each build of it) its own database"
-            )
 
 
 def _earlier_people(config: Config) -> frozenset[str]:

@@ -14,6 +14,7 @@ from experiment_server.admin_login import password_hash
 from experiment_server.config import CodeFor
 from experiment_server.experiment import Experiment
 from experiment_server.models import Backup, Participant
+from experiment_server.ownership import foreign_key
 from experiment_server.text import unknown_keys
 
 Verdict = Literal["ready", "note", "missing"]
@@ -65,7 +66,10 @@ def _secrets(running: Experiment) -> Iterator[Finding]:
         yield Finding("LIVE", "ready", "cookies go over https alone")
     else:
         yield Finding("LIVE", "missing", "set LIVE=1, behind https")
-    if config.key_is_local:
+    problem = foreign_key(running)
+    if problem:
+        yield Finding("SECRET_KEY", "missing", problem)
+    elif config.key_is_local:
         yield Finding("SECRET_KEY", "missing", "it is a local one: set 32 random characters")
     else:
         yield Finding("SECRET_KEY", "ready", "set; keep a copy, it is needed to know people again")

@@ -258,23 +258,33 @@ def test_keys_of_all_participants(command, person, tmp_path):
     assert someone.pid not in key
 
 
-def test_health(app, monkeypatch):
-    assert app.test_client().get("/health").get_json() == {"status": "ok"}
-
-
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_health_without_a_database(app, running):
-    with running.database.write() as session:
-        session.execute(text("DROP TABLE study_state"))
-    assert app.test_client().get("/health").status_code == 503
-
-
-def test_the_command_line_says_it_in_one_line(monkeypatch, tmp_path, bundle_folder):
-    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "true")
+@pytest.mark.parametrize(("from_command", "code"), [("true", 1), ("false", 3)])
+def test_who_starts_it_reads_one_line(
+    monkeypatch, capsys, tmp_path, bundle_folder, from_command, code
+):
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", from_command)
     monkeypatch.setenv("STUDY", str(tmp_path / "nowhere"))
     monkeypatch.setenv("DATA", str(tmp_path / "data"))
-    with pytest.raises(SystemExit, match=r"Error: STUDY = .*nowhere: there is no study.json"):
+    with pytest.raises(SystemExit) as ended:
         create_app()
+    assert ended.value.code == code
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"Error: STUDY = {tmp_path}/nowhere: there is no study.json")
+
+
+def test_another_secret_key_is_noticed(make_app, monkeypatch):
+    make_app()
+    other = SecretStr("another key of tests, of more than 32 characters")
+    sentence = "is not the key that the database .* was begun with: nobody would be known again"
+    with pytest.raises(ConfigError, match=f"SECRET_KEY {sentence}"):
+        make_app(secret_key=other)
+    with pytest.raises(ConfigError, match=f"instance/secret_key {sentence}"):
+        make_app(secret_key=other, key_is_local=True)
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "true")
+    monkeypatch.setattr(sys, "argv", ["flask", "check"])
+    answer = make_app(secret_key=other).test_cli_runner().invoke(args=["check"])
+    assert "MISSING SECRET_KEY: SECRET_KEY is not the key" in answer.output
+    assert answer.exit_code == 1
 
 
 @pytest.mark.parametrize("line", ["--help", "export --help", "rehearse --help", "prolific --help"])
