@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Flask, Response, current_app, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
+from experiment_server.database import AWAY
 from experiment_server.experiment import experiment
 from experiment_server.text import participant_text
 
@@ -20,7 +20,8 @@ def register_failures(app: Flask) -> None:
     """Answers for every error that a request can end with."""
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(OperationalError, _database)
+    for error in AWAY:
+        app.register_error_handler(error, _database)
     app.register_error_handler(Exception, _bug)
 
 
@@ -56,9 +57,11 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     return _answer(status, error.description)
 
 
-def _database(error: OperationalError) -> Response:
+def _database(error: Exception) -> Response:
     """A full disk, a lock held too long, a database that went away: nothing was acknowledged."""
-    current_app.logger.exception("%s %s: the database failed", request.method, request.path)
+    cause = " ".join(str(getattr(error, "orig", error)).split())
+    where = f"{request.method} {request.path}"
+    current_app.logger.error("%s: the database failed: %s", where, cause)
     return _answer(503)
 
 
