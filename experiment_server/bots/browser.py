@@ -12,10 +12,13 @@ from typing import Any
 
 import httpx
 
+from experiment_server.bots.connections import Answer, Connections, SharingClient
+
 PARALLEL = 6  # connections to one server, as in browsers
 PATIENCE_S = 60.0  # after so long without an answer a bot gives up
 _CSRF = re.compile(r'name="csrf-token" content="([^"]+)"')
-_MEANS_LATER = {429, 503}
+_MEANS_LATER = {429, 502, 503, 504}  # 502 and 504 are a proxy's
+AnyAnswer = httpx.Response | Answer
 
 
 class NoAnswerError(RuntimeError):
@@ -27,8 +30,9 @@ class Traffic:
 
     def __init__(self) -> None:
         self.times_ms: defaultdict[str, list[float]] = defaultdict(list)
-        self.busy: Counter[str] = Counter()  # 429 and 503, by address
+        self.busy: Counter[str] = Counter()  # asked to come later, by status and address
         self.broken_connections = 0
+        self.longest_wait_s = 0.0  # until a request was answered for good, with all its tries
 
     def summary(self) -> dict[str, dict[str, float]]:
         """Address -> count, median, p95, p99 and max of its times in ms; `all` is over all."""
@@ -47,7 +51,8 @@ class Browser:
     """One participant's browser: its own cookies and connections, and the CSRF token it read.
 
     address: what it says in X-Forwarded-For; heard only by a server that believes a proxy.
-    transport: what carries its requests, if not connections of its own.
+    transport: what carries its requests, if not connections of its own; or `connections`, if it
+    shares those of others.
     """
 
     def __init__(
@@ -57,17 +62,24 @@ class Browser:
         tls: ssl.SSLContext,
         address: str,
         transport: httpx.AsyncBaseTransport | None = None,
+        connections: Connections | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self.traffic = traffic
         self.tls = tls
         self.address = address
         self.transport = transport
+        self.connections = connections
         self.csrf = ""
+        self.visited = ""  # the last address, for complaints
         self.turns = asyncio.Semaphore(PARALLEL)
         self.client = self._new_client()
 
-    def _new_client(self) -> httpx.AsyncClient:
+    def _new_client(self) -> httpx.AsyncClient | SharingClient:
+        if self.connections is not None:
+            return SharingClient(
+                self.connections, {"X-Forwarded-For": self.address}, timeout_s=PATIENCE_S
+            )
         return httpx.AsyncClient(
             base_url=self.url,
             verify=self.tls,
@@ -87,12 +99,13 @@ class Browser:
         await self.close()
         self.client = self._new_client()
 
-    async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """One request, tried again after a broken connection, 429 or 503.
+    async def send(self, method: str, path: str, **options: Any) -> AnyAnswer:
+        """One request, tried again after a broken connection, 429, 502, 503 or 504.
 
         Raises NoAnswerError after PATIENCE_S.
         """
         address = f"{method} {_address(path)}"
+        self.visited = f"{method} {path}"
         started = time.monotonic()
         for attempt in range(1000):
             wait_s: float = min(0.1 * 2**attempt, 2.0)
@@ -102,36 +115,38 @@ class Browser:
                 self.traffic.broken_connections += 1
             else:
                 if answer.status_code not in _MEANS_LATER:
+                    waited_s = time.monotonic() - started
+                    self.traffic.longest_wait_s = max(self.traffic.longest_wait_s, waited_s)
                     return answer
                 self.traffic.busy[f"{answer.status_code} {address}"] += 1
-                wait_s = float(answer.headers.get("Retry-After", wait_s))
+                wait_s = float(answer.headers.get("retry-after", wait_s))
             if time.monotonic() + wait_s > started + PATIENCE_S:
                 break
             await asyncio.sleep(wait_s)
         raise NoAnswerError(f"{address}: no answer within {PATIENCE_S:.0f} s")
 
-    async def _timed(self, address: str, method: str, path: str, **options: Any) -> httpx.Response:
+    async def _timed(self, address: str, method: str, path: str, **options: Any) -> AnyAnswer:
         async with self.turns:  # to wait for one's own connections is not the server's time
             sent = time.perf_counter()
-            answer = await self.client.request(method, path, **options)
+            answer: AnyAnswer = await self.client.request(method, path, **options)
             self.traffic.times_ms[address].append(1000 * (time.perf_counter() - sent))
         return answer
 
-    async def page(self, method: str, path: str, **options: Any) -> httpx.Response:
+    async def page(self, method: str, path: str, **options: Any) -> AnyAnswer:
         """A page, wherever it is redirected to; reads the CSRF token that it carries."""
         answer = await self.send(method, path, **options)
         while answer.is_redirect:
-            answer = await self.send("GET", answer.headers["Location"])
+            answer = await self.send("GET", answer.headers["location"])
         found = _CSRF.search(answer.text)
         if found:
             self.csrf = found.group(1)
         return answer
 
-    async def hand_in(self, path: str, **form: str) -> httpx.Response:
+    async def hand_in(self, path: str, **form: str) -> AnyAnswer:
         """Posts a form; the page it leads to."""
         return await self.page("POST", path, data={"csrf_token": self.csrf, **form})
 
-    async def post_json(self, path: str, body: Any) -> httpx.Response:
+    async def post_json(self, path: str, body: Any) -> AnyAnswer:
         """Posts JSON, as the task's script does."""
         return await self.send("POST", path, json=body, headers={"X-CSRFToken": self.csrf})
 

@@ -10,9 +10,7 @@ from collections import Counter
 from random import Random
 from typing import Any
 
-import httpx
-
-from experiment_server.bots.browser import Browser, NoAnswerError
+from experiment_server.bots.browser import AnyAnswer, Browser, NoAnswerError
 from experiment_server.bots.clock import Clock
 from experiment_server.bots.habits import Habits
 from experiment_server.bots.judgment import Judge
@@ -101,7 +99,7 @@ class Bot:
             elif page.status_code == 403:
                 return "turned_away"
             elif page.status_code != 200:
-                self._complain(f"{page.request.method} {page.request.url.path}", page)
+                self._complain(self.browser.visited, page)
                 page = await self.browser.page("GET", "/study")
             elif action := _ACTION.search(page.text):
                 page = await self._hand_in(action.group(1))
@@ -112,14 +110,14 @@ class Bot:
         self._complain("went round in circles")
         return "stuck"
 
-    async def _arrive(self) -> httpx.Response:
+    async def _arrive(self) -> AnyAnswer:
         page = await self.browser.page("GET", "/", params=self.link)
         if page.status_code != 200 or 'action="/consent"' not in page.text:
             return page
         await self._spend(READING_S["consent"])
         return await self.browser.hand_in("/consent", choice="agree")
 
-    async def _hand_in(self, stage: str) -> httpx.Response:
+    async def _hand_in(self, stage: str) -> AnyAnswer:
         await self._spend(READING_S[stage])
         if stage != "debrief" and await self._leaves():  # all has been done by then
             return await self._arrive()
@@ -136,7 +134,7 @@ class Bot:
             return fill_quiz(self.chance, self.habits.misread * factor)
         return draw_answers(self.chance) if stage == "questions" else {}
 
-    async def _finish(self, page: httpx.Response) -> str:
+    async def _finish(self, page: AnyAnswer) -> str:
         """The outcome that the last page tells, which stays the same when it is loaded again."""
         again = await self.browser.page("GET", "/study")
         if _ending(again) != _ending(page):
@@ -146,7 +144,7 @@ class Bot:
             self.report.codes[code] += 1
         return outcome
 
-    async def _do_block(self) -> httpx.Response:
+    async def _do_block(self) -> AnyAnswer:
         """Answers the trials of a round of practice, or of the main block, as far as it goes."""
         state = await self._state()
         if state is not None and "trials" in state:
@@ -227,7 +225,7 @@ class Bot:
             self._complain(f"response {trial['trial_index']} was stored twice")
         return self._take(answers[0], body)
 
-    def _take(self, answer: httpx.Response, body: dict[str, Any]) -> str | None:
+    def _take(self, answer: AnyAnswer, body: dict[str, Any]) -> str | None:
         if answer.status_code == 200:
             said = answer.json()
             self.answered = max(self.answered, body["trial_index"])
@@ -268,16 +266,16 @@ class Bot:
         """Waits as a person would."""
         await self.clock.wait(median_s * self.chance.lognormvariate(0.0, SPREAD))
 
-    def _complain(self, what: str, answer: httpx.Response | None = None) -> None:
+    def _complain(self, what: str, answer: AnyAnswer | None = None) -> None:
         said = f": {answer.status_code} {answer.text[:200]}" if answer is not None else ""
         self.report.errors.append(f"{self.pid} {what}{said}")
 
 
-def _is_new(answer: httpx.Response) -> bool:
+def _is_new(answer: AnyAnswer) -> bool:
     return answer.status_code == 200 and not answer.json()["duplicate"]
 
 
-def _ending(page: httpx.Response) -> tuple[str, str | None]:
+def _ending(page: AnyAnswer) -> tuple[str, str | None]:
     """Outcome and completion code of the last page."""
     lead = _LEAD.search(page.text)
     sentence = html.unescape(lead.group(1)).strip() if lead else ""

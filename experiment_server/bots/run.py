@@ -16,6 +16,7 @@ import httpx
 
 from experiment_server.bots.browser import Browser
 from experiment_server.bots.clock import Clock, HurriedClock, SharedClock
+from experiment_server.bots.connections import Connections
 from experiment_server.bots.habits import LIKE_PEOPLE, PLAIN, Habits
 from experiment_server.bots.options import chosen, habit_options, inform
 from experiment_server.bots.participant import Bot
@@ -37,17 +38,20 @@ def run_bots(
     left: Callable[[], object] = lambda: None,
     clock: SharedClock | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
+    connections: int | None = None,
 ) -> Report:
     """Sends bots through the study at `url`, and tells what came of it.
 
     arrival_s: seconds over which they arrive, evenly; 0 is a burst. seed: the same people with the
     same habits again. report: one to fill, to be watched meanwhile. left: called for each that is
     through. clock: the server's, if it is shared; then `arrival_s` are seconds of it.
-    transport: what carries their requests, if not connections of their own.
+    transport: what carries their requests, if not connections of their own. connections: how many
+    all share, as browsers behind a proxy do; with them, thousands of bots can be sent.
     """
     report = report or new_report(participants, seed)
     started = time.perf_counter()
-    asyncio.run(_send_all(url, report, arrival_s, habits, study, left, clock, transport))
+    sending = _send_all(url, report, arrival_s, habits, study, left, clock, transport, connections)
+    asyncio.run(sending)
     report.seconds = time.perf_counter() - started
     return report
 
@@ -61,14 +65,16 @@ async def _send_all(
     left: Callable[[], object],
     shared: SharedClock | None,
     transport: httpx.AsyncBaseTransport | None,
+    connections: int | None,
 ) -> None:
     tls = ssl.create_default_context()
+    shared_ones = Connections(url, connections, tls) if connections else None
     seen: set[str] = set()  # by all of a rehearsal, where it is enough to load each image once
 
     async def send(number: int) -> None:
         clock = await _arrive(arrival_s * number / report.participants, habits.pace, shared)
         address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-        browser = Browser(url, report.traffic, tls, address, transport)
+        browser = Browser(url, report.traffic, tls, address, transport, shared_ones)
         try:
             own = seen if shared else set()
             await Bot(number, browser, habits, report, study, clock, own).take_part()
@@ -79,6 +85,8 @@ async def _send_all(
                 shared.leave()
 
     await asyncio.gather(*(send(number) for number in range(report.participants)))
+    if shared_ones:
+        shared_ones.close()
 
 
 async def _arrive(delay_s: float, pace: float, shared: SharedClock | None) -> Clock:

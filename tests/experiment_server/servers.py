@@ -26,14 +26,7 @@ from experiment_server.security import limiter
 
 HERE = Path(__file__).parent
 START_S = 20
-GUNICORN = (
-    "-m",
-    "gunicorn",
-    "--workers=1",
-    "--threads=8",
-    "--keep-alive=75",
-    "--no-control-socket",
-)
+GUNICORN = ("-m", "gunicorn", "--threads=8", "--keep-alive=75", "--no-control-socket")
 WAITRESS = ("-m", "waitress", "--threads=8", "--call")
 
 
@@ -47,7 +40,13 @@ class Server:
     """A server at 127.0.0.1, that can be killed and started again at the same port."""
 
     def __init__(
-        self, environment: Mapping[str, str], log: Path, *, waitress: bool = False
+        self,
+        environment: Mapping[str, str],
+        log: Path,
+        *,
+        waitress: bool = False,
+        workers: int = 1,
+        factory: str = "create_hurried_app",
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -57,12 +56,13 @@ class Server:
         self.command = [
             sys.executable,
             *GUNICORN,
+            f"--workers={workers}",
             f"--bind={where}",
-            "servers:create_hurried_app()",
+            f"servers:{factory}()",
         ]
         if waitress:
             self.command = [sys.executable, *WAITRESS, f"--listen={where}"]
-            self.command.append("servers:create_hurried_app")
+            self.command.append(f"servers:{factory}")
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
