@@ -59,7 +59,7 @@ def _http(error: HTTPException) -> ResponseReturnValue:
 
 def _database(error: Exception) -> Response:
     """A full disk, a lock held too long, a database that went away: nothing was acknowledged."""
-    cause = " ".join(str(getattr(error, "orig", error)).split())
+    cause = str(getattr(error, "orig", error)).split("\n")[0]  # further lines may tell values
     where = f"{request.method} {request.path}"
     current_app.logger.error("%s: the database failed: %s", where, cause)
     return _answer(503)

@@ -8,7 +8,7 @@ from typing import NoReturn
 import psycopg
 import pytest
 from researchers import HASH, Researcher
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 from stories import Person
 
 from experiment_server.experiment import KEY
@@ -46,17 +46,7 @@ def guess(app) -> int:
     return status
 
 
-def lose(engine: Engine) -> None:
-    """As if the database were shut down."""
-    event.listen(engine, "do_connect", _refuse)
-    engine.dispose()
-
-
-def find(engine: Engine) -> None:
-    event.remove(engine, "do_connect", _refuse)
-
-
-def _refuse(*connecting: object) -> NoReturn:
+def refuse(**to: object) -> NoReturn:
     raise psycopg.OperationalError("connection refused")
 
 
@@ -132,11 +122,12 @@ def test_without_the_database_the_answer_is_calm_and_limits_hold(
     running = app.extensions[KEY]
     person = Person(app.test_client(), clock)
     person.arrive()
-    lose(running.database.engine)
-    answer = person.client.post("/consent", data={"csrf_token": person.csrf, "choice": "agree"})
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
-    assert [guess(app) for _ in range(6)] == [503] * 5 + [429]
-    find(running.database.engine)
-    clock.advance(seconds=1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg, "connect", refuse)
+        running.database.engine.dispose()
+        form = {"csrf_token": person.csrf, "choice": "agree"}
+        answer = person.client.post("/consent", data=form)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+        assert [guess(app) for _ in range(6)] == [503] * 5 + [429]
     monkeypatch.setattr(limiter, "_Limiter__last_check_backend", 0.0)  # time to ask it again
     assert guess(app) == 403
