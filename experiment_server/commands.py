@@ -14,6 +14,7 @@ from sqlalchemy import select
 from experiment_server.bots import bots_command
 from experiment_server.experiment import experiment
 from experiment_server.models import Participant
+from experiment_server.moving import move_command
 from experiment_server.prolific_commands import prolific_cli
 from experiment_server.readiness import MARKS, inspect
 from experiment_server.rehearsal import rehearse_command
@@ -116,6 +117,7 @@ COMMANDS: tuple[click.Command, ...] = (
     link_command,
     serve_command,
     migrate_command,
+    move_command,
     keys_command,
     bots_command,
     rehearse_command,

@@ -87,7 +87,7 @@ class Database:
 
     def prepare(self) -> None:
         """Makes the tables of a new database; DatabaseError if this program cannot use those."""
-        with self._explained("opened"), self.engine.connect() as connection:
+        with self.explained("opened"), self.engine.connect() as connection:
             is_new = schema.is_new(connection)
             objection = None if is_new else schema.objection(connection)
         if objection:
@@ -101,7 +101,7 @@ class Database:
         Raises DatabaseError if they are not as their version says, or if it cannot be done now.
         """
         writing = self.engine.execution_options(write=True)
-        with self._explained("migrated, and is as it was"), writing.connect() as connection:
+        with self.explained("migrated, and is as it was"), writing.connect() as connection:
             connection.detach()  # set for this alone, it is closed afterwards
             self._loosen(connection)
             with connection.begin():
@@ -129,8 +129,8 @@ class Database:
             )
 
     @contextmanager
-    def _explained(self, done: str) -> Iterator[None]:
-        """Tells in one line what went wrong; no password is in it."""
+    def explained(self, done: str) -> Iterator[None]:
+        """Raises DatabaseError, in one line and without a password, for whatever goes wrong."""
         try:
             yield
         except (DBAPIError, OSError, CommandError) as error:

@@ -7,6 +7,7 @@ newer than itself, and a server need not stand still while it is updated.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import alembic.command
@@ -68,7 +69,10 @@ def damage(connection: Connection) -> str | None:
     there, revisions, found = version(connection), known(), _columns(connection)
     tables = {table for table, _ in found}
     if MOVED + "study_state" in tables:
-        return f"is no longer in use: its study was moved to {_new_place(connection)}"
+        return (
+            f"is closed: its study was moved to {_new_place(connection)}, which is what"
+            " DATABASE_URL must be"
+        )
     if there is None:
         return (
             f"has tables ({', '.join(sorted(tables)[:3])}), but says of no version of this"
@@ -119,8 +123,8 @@ def _oldest_program(connection: Connection) -> str | None:
 
 def _new_place(connection: Connection) -> str:
     query = f"SELECT detail FROM {MOVED}audit WHERE action = 'move' ORDER BY id DESC LIMIT 1"
-    found: str = connection.execute(text(query)).scalar_one()
-    return found
+    place: str = json.loads(connection.execute(text(query)).scalar_one())["to"]
+    return place
 
 
 def _alembic() -> alembic.config.Config:
