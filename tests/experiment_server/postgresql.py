@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -36,10 +37,31 @@ def free_port() -> int:
 
 
 class Cluster:
-    """A running PostgreSQL at 127.0.0.1, without passwords."""
+    """A PostgreSQL at 127.0.0.1, without passwords, that can be stopped and started again."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(
+        self, command: list[Any], port: int, folder: Path, account: dict[str, Any]
+    ) -> None:
+        self.command = command
         self.port = port
+        self.folder = folder
+        self.account = account
+        self.server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it, and waits until it lets somebody in."""
+        with (self.folder / "log").open("ab") as log:
+            self.server = subprocess.Popen(
+                self.command, stdout=log, stderr=log, cwd=self.folder, **self.account
+            )
+        _wait_until_open(self.server, self.port, self.folder / "log")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT ends sessions, then stops; SIGQUIT cuts off at once, to be recovered later."""
+        if self.server is not None:
+            self.server.send_signal(how)
+            self.server.wait(START_S)
+            self.server = None
 
     def url(self, database: str) -> str:
         """What DATABASE_URL would be."""
@@ -76,20 +98,13 @@ def running_cluster(*, durable: bool = False) -> Iterator[Cluster]:
         settings = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories="]
         settings += ["max_connections=300", *(() if durable else UNSAFE_AND_FAST)]
         options = [part for setting in settings for part in ("-c", setting)]
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [programs / "postgres", "-D", folder / "data", *options],
-                stdout=log,
-                stderr=log,
-                cwd=folder,
-                **account,
-            )
+        command = [programs / "postgres", "-D", folder / "data", *options]
+        cluster = Cluster(command, port, folder, account)
         try:
-            _wait_until_open(server, port, folder / "log")
-            yield Cluster(port)
+            cluster.start()
+            yield cluster
         finally:
-            server.send_signal(2)  # SIGINT: ends sessions, then stops
-            server.wait(START_S)
+            cluster.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
