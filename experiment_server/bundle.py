@@ -21,6 +21,7 @@ class Bundle:
         self.digest = hashlib.sha256((folder / STUDY_FILE).read_bytes()).hexdigest()
         self.trials: dict[str, Trial] = {trial.id: trial for trial in self.study.trials}
         self.images_of = lru_cache(maxsize=256)(self._images_of)
+        self.sequence = lru_cache(maxsize=1024)(self._sequence)
 
     def practice(self, list_index: int) -> list[str]:
         """Ids of the practice trials of a list, in order."""
@@ -28,13 +29,13 @@ class Bundle:
             name for name in self.study.lists[list_index] if self.trials[name].kind == "practice"
         ]
 
-    def sequence(self, list_index: int, practice_rounds: int) -> list[str]:
+    def _sequence(self, list_index: int, practice_rounds: int) -> tuple[str, ...]:
         """Ids of all trials a participant is shown: some rounds of practice, then the others."""
         practice = self.practice(list_index)
         others = [
             name for name in self.study.lists[list_index] if self.trials[name].kind != "practice"
         ]
-        return practice * practice_rounds + others
+        return (*practice * practice_rounds, *others)
 
     def shown(self, trial_id: str, trial_index: int, condition: str) -> dict[str, Any]:
         """What a browser is told of a trial: image names, and nothing that tells the answer."""

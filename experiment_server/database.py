@@ -58,6 +58,7 @@ class Database:
             raise DatabaseError(
                 f"the database {self.place} cannot be opened: {error.strerror}"
             ) from error
+        self._writing = self.engine.execution_options(write=True)
         # SQLite's own waiting is unfair: a thread may starve for seconds. Here they queue.
         self._turn: AbstractContextManager[Any] = Lock() if self.is_sqlite else nullcontext()
 
@@ -80,7 +81,7 @@ class Database:
         """
         with (
             self._turn,
-            Session(self.engine.execution_options(write=True), expire_on_commit=False) as session,
+            Session(self._writing, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session

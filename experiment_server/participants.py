@@ -6,13 +6,15 @@ from datetime import datetime, timedelta
 from random import Random
 
 from flask import session as cookie
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from experiment_server.experiment import SYSTEM_CHANCE, Experiment
 from experiment_server.models import Kind, Login, Participant, Response, Stage
 from experiment_server.security import digest_token, new_token
 
+_OF_TOKEN = select(Participant).join(Login).where(Login.token_digest == bindparam("digest"))
+_OF_TOKEN_LOCKED = _OF_TOKEN.with_for_update(of=Participant)
 SIGN_OF_LIFE_S = 20  # last_seen_at is no more exact than this, which saves most of its writes
 
 
@@ -61,10 +63,8 @@ def current(session: Session, *, lock: bool = False) -> Participant | None:
     token = cookie.get("token")
     if not isinstance(token, str):
         return None
-    query = select(Participant).join(Login).where(Login.token_digest == digest_token(token))
-    if lock:
-        query = query.with_for_update(of=Participant)
-    return session.scalars(query).one_or_none()
+    query = _OF_TOKEN_LOCKED if lock else _OF_TOKEN
+    return session.scalars(query, {"digest": digest_token(token)}).one_or_none()
 
 
 def touch(participant: Participant, now: datetime) -> None:
@@ -99,10 +99,10 @@ def answered(session: Session, participant: Participant) -> int:
     return session.execute(query).scalar_one()
 
 
-def sequence(experiment: Experiment, participant: Participant) -> list[str]:
+def sequence(experiment: Experiment, participant: Participant) -> tuple[str, ...]:
     """Ids of all trials of a participant, as far as is known: practice may yet be repeated."""
     if participant.list_index is None:
-        return []
+        return ()
     return experiment.bundle.sequence(participant.list_index, participant.practice_attempts)
 
 

@@ -15,7 +15,7 @@ from flask import Blueprint, abort, current_app, jsonify, request
 from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import Insert, bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from experiment_server import participants
@@ -26,6 +26,22 @@ from experiment_server.security import digest_token, limiter
 
 task = Blueprint("task", __name__)
 
+
+def _insert_next() -> Insert:
+    """Stores a response if it is its participant's next one, and nothing if it is not."""
+    columns = [column for column in Response.__table__.columns if column.name != "id"]
+    answered = (
+        select(func.count())
+        .where(Response.participant_id == bindparam("participant_id"))
+        .scalar_subquery()
+    )
+    values = select(*(bindparam(column.name, type_=column.type) for column in columns))
+    is_next = answered == bindparam("trial_index")
+    storing = insert(Response).from_select(columns, values.where(is_next))
+    return storing.execution_options(preserve_rowcount=True)
+
+
+_INSERT_NEXT = _insert_next()
 PRELOAD_LIMIT = 100_000  # characters of a browser's report on loading the images
 
 
@@ -89,43 +105,48 @@ def respond() -> ResponseReturnValue:
         participant = participants.current(session, lock=True)
         if participant is None:
             return _refused(401, "no_session")
-        following = participants.answered(session, participant)
-        if answer.trial_index < following:
-            stored = _stored(session, participant, answer)
-            if stored is not None:
-                return _acknowledged(running, participant, stored, following, duplicate=True)
-        if participants.is_over(participant):
-            return _refused(410, "ended")
-        refusal = _refusal(running, participant, answer, following)
-        if refusal is not None:
-            return refusal
-        stored = _store(session, running, participant, answer)
-        _move_on(session, running, participant, following + 1)
-        return _acknowledged(running, participant, stored, following + 1, duplicate=False)
+        if _is_asked_for(running, participant, answer) and _problem(running, answer) is None:
+            correct = _store(session, running, participant, answer)
+            if correct is not None:
+                _move_on(session, running, participant, answer.trial_index + 1)
+                return _acknowledged(
+                    running, participant, answer, correct, answer.trial_index + 1, duplicate=False
+                )
+        return _known_or_refused(session, running, participant, answer)
 
 
-def _stored(session: Session, participant: Participant, answer: Answer) -> Response | None:
-    query = select(Response).where(
+def _is_asked_for(running: Experiment, participant: Participant, answer: Answer) -> bool:
+    """Whether a response is to one of the trials at hand; not yet whether it is the next."""
+    if participants.is_over(participant) or participant.stage not in {"practice", "main"}:
+        return False
+    names = participants.sequence(running, participant)
+    return answer.trial_id in names[answer.trial_index : answer.trial_index + 1]
+
+
+def _known_or_refused(
+    session: Session, running: Experiment, participant: Participant, answer: Answer
+) -> ResponseReturnValue:
+    """What is said of a response that was not stored now: it is there already, or why not."""
+    following = participants.answered(session, participant)
+    query = select(Response.correct).where(
         Response.participant_id == participant.id,
         Response.trial_index == answer.trial_index,
         Response.trial_id == answer.trial_id,
     )
-    return session.scalars(query).one_or_none()
-
-
-def _refusal(
-    running: Experiment, participant: Participant, answer: Answer, following: int
-) -> ResponseReturnValue | None:
-    """Why a response cannot be taken now, or None. following: the trial index that is next."""
-    if participant.stage not in {"practice", "main"}:
-        return _refused(409, "not_dealt", next=following)
-    if answer.trial_index > following:
+    correct = session.execute(query).scalar_one_or_none()
+    if correct is not None:
+        return _acknowledged(running, participant, answer, correct, following, duplicate=True)
+    if participants.is_over(participant):
+        return _refused(410, "ended")
+    if participant.stage in {"practice", "main"} and answer.trial_index > following:
         return _refused(409, "out_of_order", next=following)
-    names = participants.sequence(running, participant)
-    if answer.trial_index < following or names[following] != answer.trial_id:
+    if not _is_asked_for(running, participant, answer) or answer.trial_index < following:
         return _refused(409, "not_dealt", next=following)
-    problem = answer.impossible() or _wrong_confidence(running, answer)
-    return _refused(422, "invalid", message=problem, next=following) if problem else None
+    return _refused(422, "invalid", message=_problem(running, answer), next=following)
+
+
+def _problem(running: Experiment, answer: Answer) -> str | None:
+    return answer.impossible() or _wrong_confidence(running, answer)
 
 
 def _wrong_confidence(running: Experiment, answer: Answer) -> str | None:
@@ -139,26 +160,28 @@ def _wrong_confidence(running: Experiment, answer: Answer) -> str | None:
 
 def _store(
     session: Session, running: Experiment, participant: Participant, answer: Answer
-) -> Response:
+) -> bool | None:
+    """Stores a response; whether it is correct, or None where it is not the next one."""
     now = running.now()
     trial = running.bundle.trials[answer.trial_id]
-    response = Response(
-        participant_id=participant.id,
-        trial_index=answer.trial_index,
-        trial_id=answer.trial_id,
-        response_side=answer.response_side,
-        correct=answer.response_side == trial.favored_side,
-        rt_ms=answer.rt_ms,
-        confidence=answer.confidence,
-        shown_at=_our_time(answer.shown_at_ms, answer, now),
-        responded_at=_our_time(answer.responded_at_ms, answer, now),
-        received_at=now,
-        timing={**answer.timing, "clock_offset_ms": now.timestamp() * 1000 - answer.sent_at_ms},
-    )
-    session.add(response)
-    session.flush()
-    participant.last_seen_at = now
-    return response
+    correct = answer.response_side == trial.favored_side
+    values = {
+        "participant_id": participant.id,
+        "trial_index": answer.trial_index,
+        "trial_id": answer.trial_id,
+        "response_side": answer.response_side,
+        "correct": correct,
+        "rt_ms": answer.rt_ms,
+        "confidence": answer.confidence,
+        "shown_at": _our_time(answer.shown_at_ms, answer, now),
+        "responded_at": _our_time(answer.responded_at_ms, answer, now),
+        "received_at": now,
+        "timing": {**answer.timing, "clock_offset_ms": now.timestamp() * 1000 - answer.sent_at_ms},
+    }
+    if session.connection().execute(_INSERT_NEXT, values).rowcount == 0:
+        return None
+    participants.touch(participant, now)
+    return correct
 
 
 def _our_time(at_ms: float, answer: Answer, now: datetime) -> datetime:
@@ -203,15 +226,16 @@ def _has_learned(
 def _acknowledged(
     running: Experiment,
     participant: Participant,
-    stored: Response,
+    answer: Answer,
+    correct: bool,
     following: int,
     *,
     duplicate: bool,
 ) -> ResponseReturnValue:
-    trial = running.bundle.trials[stored.trial_id]
+    trial = running.bundle.trials[answer.trial_id]
     feedback = None
     if trial.kind == "practice":
-        feedback = {"correct": stored.correct, "favored_side": trial.favored_side}
+        feedback = {"correct": correct, "favored_side": trial.favored_side}
     return jsonify(
         stored=True,
         duplicate=duplicate,
