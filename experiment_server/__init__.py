@@ -9,7 +9,6 @@ the blueprints. Everything a participant or a researcher meets is in one of thos
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from experiment_server.health import health
 from experiment_server.ownership import claim, foreign_key
 from experiment_server.prolific import prolific
 from experiment_server.rate_limits import share_counts
+from experiment_server.request_log import keep_log
 from experiment_server.security import protect
 from experiment_server.task import task
 
@@ -78,11 +78,11 @@ def _create_app(config: Config, now: Callable[[], datetime], chance: Random) -> 
         if _serves() and (problem := foreign_key(running)):
             raise ConfigError(problem)
     app = Flask(__name__)
-    app.logger.setLevel(logging.INFO)
     app.extensions[KEY] = running
     if config.proxies:
         hops = config.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops)  # type: ignore[method-assign]
+    keep_log(app, config)
     share_counts(app, database)
     protect(app, config)
     register_failures(app)

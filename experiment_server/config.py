@@ -2,8 +2,9 @@
 
 Environment: STUDY (bundle folder), DATA (folder for the default database, the local key and the
 backups), DATABASE_URL, SETTINGS (a TOML file of the tables below), LIVE ("1": real participants
-over https), PROXIES (how many proxies stand before the server and are believed), SECRET_KEY,
-ADMIN_PASSWORD_HASH, PROLIFIC_TOKEN, PROLIFIC_WEBHOOK_SECRET. No secret stands in a study's file.
+over https), PROXIES (how many proxies stand before the server and are believed), LOG ("json": one
+JSON line a request, as always where LIVE is set), SECRET_KEY, ADMIN_PASSWORD_HASH, METRICS_TOKEN,
+PROLIFIC_TOKEN, PROLIFIC_WEBHOOK_SECRET. No secret stands in a study's file.
 """
 
 from __future__ import annotations
@@ -121,8 +122,9 @@ class Settings(Table):
 class Config(Table):
     """Everything one instance runs with.
 
-    key_is_local: `secret_key` was made up here, and stands in the folder `data`. rehearsal: all
-    participants are machines, and may be as fast as they like; no environment sets it.
+    key_is_local: `secret_key` was made up here, and stands in the folder `data`. json_log: see
+    `request_log.py`. metrics_token: who has it may read /metrics. rehearsal: all participants are
+    machines, and may be as fast as they like; no environment sets it.
     """
 
     study: Path
@@ -130,9 +132,11 @@ class Config(Table):
     database_url: str
     live: bool = False
     proxies: Whole = 0
+    json_log: bool = False
     secret_key: SecretStr
     key_is_local: bool = False
     admin_password_hash: SecretStr | None = None
+    metrics_token: SecretStr | None = None
     prolific_token: SecretStr | None = None
     prolific_webhook_secret: SecretStr | None = None
     settings: Settings = Settings()
@@ -156,9 +160,11 @@ def read_config(environment: Mapping[str, str] = os.environ) -> Config:
         database_url=environment.get("DATABASE_URL") or f"sqlite:///{data / 'study.sqlite'}",
         live=live,
         proxies=_whole(environment, "PROXIES"),
+        json_log=_is_json(environment, live),
         secret_key=SecretStr(key),
         key_is_local="SECRET_KEY" not in environment,
         admin_password_hash=_secret(environment, "ADMIN_PASSWORD_HASH"),
+        metrics_token=_secret(environment, "METRICS_TOKEN"),
         prolific_token=_secret(environment, "PROLIFIC_TOKEN"),
         prolific_webhook_secret=_secret(environment, "PROLIFIC_WEBHOOK_SECRET"),
         settings=read_settings(environment.get("SETTINGS")),
@@ -198,6 +204,14 @@ def _whole(environment: Mapping[str, str], name: str) -> int:
     if not value.isdecimal():
         raise ConfigError(f"{name} is {value!r}: a whole number from 0")
     return int(value)
+
+
+def _is_json(environment: Mapping[str, str], live: bool) -> bool:
+    """Where people take part the log is JSON: it alone is held to tell nothing of them."""
+    form = environment.get("LOG") or ("json" if live else "plain")
+    if form not in {"json", "plain"} or (live and form == "plain"):
+        raise ConfigError(f"LOG is {form!r}: json, or without LIVE also plain")
+    return form == "json"
 
 
 def _local_key(path: Path) -> str:

@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from experiment_server.database import AWAY
 from experiment_server.experiment import experiment
+from experiment_server.request_log import where
 from experiment_server.text import participant_text
 
 BUSY_S = 2
@@ -43,7 +44,7 @@ def _answer(status: int, message: str | None = None, error: str | None = None) -
 
 
 def _csrf(error: CSRFError) -> Response:
-    current_app.logger.warning("%s %s: %s", request.method, request.path, error.description)
+    current_app.logger.warning("%s: %s", where(), error.description)
     text = participant_text(experiment().bundle.study)
     return _answer(400, text["error.message.csrf"], "csrf")
 
@@ -53,18 +54,17 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     if status < 400:
         return error.get_response()
     if status >= 500:
-        current_app.logger.error("%s %s: %s", request.method, request.path, error.description)
+        current_app.logger.error("%s: %s", where(), error.description)
     return _answer(status, error.description)
 
 
 def _database(error: Exception) -> Response:
     """A full disk, a lock held too long, a database that went away: nothing was acknowledged."""
     cause = str(getattr(error, "orig", error)).split("\n")[0]  # further lines may tell values
-    where = f"{request.method} {request.path}"
-    current_app.logger.error("%s: the database failed: %s", where, cause)
+    current_app.logger.error("%s: the database failed: %s", where(), cause)
     return _answer(503)
 
 
 def _bug(error: Exception) -> Response:
-    current_app.logger.exception("%s %s failed", request.method, request.path)
+    current_app.logger.exception("%s failed", where())
     return _answer(500)
