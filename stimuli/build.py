@@ -39,8 +39,8 @@ def build(
     Raises ValueError with one line (or one a problem) that says what to do.
     """
     config = read_config(study_file)
-    if not _is_finished(config, out):
-        _check_images(config, images)
+    if not is_finished(config, out):
+        check_images(config, images)
         if merge:
             check_shards(out)
         # Only here, as they take seconds to load and a finished study needs neither.
@@ -64,7 +64,7 @@ def build(
     return out / "overview.html"
 
 
-def _is_finished(config: StudyConfig, out: Path) -> bool:
+def is_finished(config: StudyConfig, out: Path) -> bool:
     """Whether the study stands at `out`, or stood there complete but for its name."""
     plain = config.model_dump(mode="json")
     if check_out(out, plain):
@@ -73,7 +73,7 @@ def _is_finished(config: StudyConfig, out: Path) -> bool:
     return (draft / STUDY_FILE).is_file() and check_out(draft, plain) and finish(out)
 
 
-def _check_images(config: StudyConfig, images: Path | None) -> None:
+def check_images(config: StudyConfig, images: Path | None) -> None:
     """Fails before any weights are fetched: photographs from nowhere, or from two places."""
     if config.base_images.source == "demo" and images is not None:
         raise ValueError('base_images.source = "demo" and --images contradict each other: drop one')
