@@ -188,5 +188,5 @@ def test_where_people_take_part_the_log_is_json(tmp_path):
         *(False, True, True),
     ]
     for wrong in ({**plain, "LOG": "xml"}, {**live, "LOG": "plain"}):
-        with pytest.raises(ConfigError, match="LOG is '(xml|plain)': json, or without LIVE"):
+        with pytest.raises(ConfigError, match=r"LOG is '(xml|plain)': json, or without LIVE"):
             read_config(wrong)
