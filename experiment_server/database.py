@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -25,8 +25,9 @@ from sqlalchemy.orm import Session
 from experiment_server import schema
 
 STARTING = 20230606  # of PostgreSQL's advisory locks, the one for making tables
-BUSY_MS = 20_000  # a writer waits for the writer before it
+BUSY_S = 5  # the longest that a writer waits for the writers before it
 CONNECT_S = 5  # the longest that a request waits for a database that does not answer
+IDLE_S = 60  # after so long a transaction whose program went away is ended, and its locks with it
 MIGRATION_LOCK_S = 2  # the longest that people wait for a migration that waits for others
 # A database that is away, full or locked, of either kind: later the same may well be possible.
 AWAY = (OperationalError, InterfaceError, InternalError, NoConnectionError, PendingRollbackError)
@@ -60,7 +61,7 @@ class Database:
             ) from error
         self._writing = self.engine.execution_options(write=True)
         # SQLite's own waiting is unfair: a thread may starve for seconds. Here they queue.
-        self._turn: AbstractContextManager[Any] = Lock() if self.is_sqlite else nullcontext()
+        self._turn = Lock()
 
     @property
     def place(self) -> str:
@@ -80,11 +81,23 @@ class Database:
         On SQLite it takes the one write lock at its beginning, so what it reads stays true.
         """
         with (
-            self._turn,
+            self._take_turn(),
             Session(self._writing, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
+
+    @contextmanager
+    def _take_turn(self) -> Iterator[None]:
+        if not self.is_sqlite:
+            yield
+        elif self._turn.acquire(timeout=BUSY_S):
+            try:
+                yield
+            finally:
+                self._turn.release()
+        else:
+            raise NoConnectionError("other writers have held the database for too long")
 
     def prepare(self) -> None:
         """Makes the tables of a new database; DatabaseError if this program cannot use those."""
@@ -169,7 +182,7 @@ def _sqlite(url: Any) -> Engine:
     def _connected(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver
         cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
@@ -196,6 +209,13 @@ def _postgresql(url: Any) -> Engine:
         hide_parameters=True,
     )
     event.listen(engine, "do_connect", _Door())
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, record: Any) -> None:
+        connection.execute(f"SET lock_timeout = '{BUSY_S}s'")
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S}s'")
+        connection.commit()
+
     return engine
 
 

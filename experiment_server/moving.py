@@ -30,9 +30,10 @@ def move(running: Experiment, url: str) -> dict[str, int]:
     All or nothing: until the copy is found to be exact it does not exist, and the study goes on
     where it was. Raises DatabaseError.
     """
-    old, new = running.database, Database(url)
-    if not old.is_sqlite or new.is_sqlite:
-        raise DatabaseError(f"a study moves from SQLite to PostgreSQL, not {old.place} {new.place}")
+    old = running.database
+    if not old.is_sqlite or url.startswith("sqlite"):
+        raise DatabaseError("a study moves from SQLite to postgresql://USER:PASSWORD@HOST/NAME")
+    new = Database(url)
     try:
         with (
             old.explained(f"moved to {new.place}, or not be closed once it was there"),

@@ -202,7 +202,7 @@ def test_what_cannot_be_moved_is_told_in_one_line(app, running, new_url, postgre
     for url, problem in (
         (elsewhere, "prepared is not empty: give the study a database of its own"),
         (nowhere, r"study:\*\*\*@127.0.0.1:1/none cannot be filled: connection failed: .*refused"),
-        ("sqlite:///other.sqlite", "a study moves from SQLite to PostgreSQL, not "),
+        ("sqlite:///other.sqlite", "a study moves from SQLite to postgresql://"),
         ("mysql://x", "sqlite:///FILE or postgresql"),
     ):
         with pytest.raises(DatabaseError, match=problem) as refused:
