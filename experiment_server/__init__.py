@@ -28,6 +28,7 @@ from experiment_server.entry import entry
 from experiment_server.experiment import KEY, SYSTEM_CHANCE, Experiment, utc_now
 from experiment_server.failures import register_failures
 from experiment_server.health import health
+from experiment_server.metrics import metrics, observe
 from experiment_server.ownership import claim, foreign_key
 from experiment_server.prolific import prolific
 from experiment_server.rate_limits import share_counts
@@ -83,10 +84,11 @@ def _create_app(config: Config, now: Callable[[], datetime], chance: Random) -> 
         hops = config.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops)  # type: ignore[method-assign]
     keep_log(app, config)
+    observe(app, running)
     share_counts(app, database)
     protect(app, config)
     register_failures(app)
-    for blueprint in (entry, task, prolific, admin, health):
+    for blueprint in (entry, task, prolific, admin, health, metrics):
         app.register_blueprint(blueprint)
     return _with_commands(app)
 
