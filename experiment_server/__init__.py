@@ -38,6 +38,7 @@ from experiment_server.task import task
 
 __all__ = ["create_app"]
 
+_OF_NO_INSTANCE = {"admin-password", "bots", "rehearse"}
 CANNOT_BEGIN = 3  # an exit code by which gunicorn ends too, instead of trying for ever
 
 
@@ -104,8 +105,8 @@ def _is_command() -> bool:
 
 
 def _needs_no_instance() -> bool:
-    """Whether only help is asked for, or a command that brings its own study or server."""
-    return _is_command() and ("--help" in sys.argv or _command() in {"bots", "rehearse"})
+    """Whether only help is asked for, or a command that needs none or brings its own."""
+    return _is_command() and ("--help" in sys.argv or _command() in _OF_NO_INSTANCE)
 
 
 def _serves() -> bool:
