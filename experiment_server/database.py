@@ -149,7 +149,10 @@ class Database:
             yield
         except (DBAPIError, OSError, CommandError) as error:
             cause = " ".join(str(getattr(error, "orig", error)).split())
-            raise DatabaseError(f"the database {self.place} cannot be {done}: {cause}") from error
+            later = "; try again later" if "lock" in cause else ""
+            raise DatabaseError(
+                f"the database {self.place} cannot be {done}: {cause}{later}"
+            ) from error
 
     def wait_for_others(self, connection: Connection) -> None:
         """Until the transaction ends, other processes that ask for the same wait."""

@@ -31,8 +31,12 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
 
 def known() -> list[str]:
     """The revisions of this program, the newest first."""
-    scripts = alembic.script.ScriptDirectory.from_config(_alembic())
-    return [script.revision for script in scripts.walk_revisions()]
+    return [script.revision for script in scripts()]
+
+
+def scripts() -> list[alembic.script.Script]:
+    """The migrations of this program, the newest first."""
+    return list(alembic.script.ScriptDirectory.from_config(_alembic()).walk_revisions())
 
 
 def version(connection: Connection) -> str | None:

@@ -18,7 +18,7 @@ from flask import Flask
 from postgresql import free_port
 from sqlalchemy import select
 
-from experiment_server import create_app
+from experiment_server import create_app, schema
 from experiment_server.bots import Acknowledged
 from experiment_server.database import Database
 from experiment_server.models import Identity, Participant, Response
@@ -34,6 +34,12 @@ def create_hurried_app() -> Flask:
     """The application without limits on how fast one browser may be: bots are in a hurry."""
     limiter.enabled = False
     return create_app()
+
+
+def create_released_app() -> Flask:
+    """The same of a release of the program whose migrations lie in the folder RELEASE."""
+    schema.MIGRATIONS = Path(os.environ["RELEASE"])
+    return create_hurried_app()
 
 
 class Server:
