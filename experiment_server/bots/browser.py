@@ -14,8 +14,9 @@ import httpx
 
 from experiment_server.bots.connections import Answer, Connections, SharingClient
 
-PARALLEL = 6  # connections to one server, as in browsers
+PARALLEL = 6  # requests at once to one server, as in browsers
 PATIENCE_S = 60.0  # after so long without an answer a bot gives up
+_PARTS = re.compile(r'(?:href|src)="/static/([^"]+)"|^import .* from "\./([^"]+)"', re.MULTILINE)
 _CSRF = re.compile(r'name="csrf-token" content="([^"]+)"')
 _MEANS_LATER = {429, 502, 503, 504}  # 502 and 504 are a proxy's
 AnyAnswer = httpx.Response | Answer
@@ -38,10 +39,11 @@ class Traffic:
         """Address -> count, median, p95, p99 and max of its times in ms; `all` is over all."""
         everything = [one for times in self.times_ms.values() for one in times]
         named = {**dict(sorted(self.times_ms.items())), "all": everything}
-        return {address: _summarize(times) for address, times in named.items() if times}
+        return {address: summarize(times) for address, times in named.items() if times}
 
 
-def _summarize(times_ms: list[float]) -> dict[str, float]:
+def summarize(times_ms: list[float]) -> dict[str, float]:
+    """Count, median, p95, p99 and max of times in ms."""
     cuts = statistics.quantiles(times_ms * 2, n=100, method="inclusive")
     figures = {"median": cuts[49], "p95": cuts[94], "p99": cuts[98], "max": max(times_ms)}
     return {"count": len(times_ms), **{name: round(value, 1) for name, value in figures.items()}}
@@ -52,7 +54,7 @@ class Browser:
 
     address: what it says in X-Forwarded-For; heard only by a server that believes a proxy.
     transport: what carries its requests, if not connections of its own; or `connections`, if it
-    shares those of others.
+    shares those of others. loads_parts: the pages' styles and scripts too, each once.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Browser:
         address: str,
         transport: httpx.AsyncBaseTransport | None = None,
         connections: Connections | None = None,
+        loads_parts: bool = False,
     ) -> None:
         self.url = url.rstrip("/")
         self.traffic = traffic
@@ -70,6 +73,7 @@ class Browser:
         self.address = address
         self.transport = transport
         self.connections = connections
+        self.parts: set[str] | None = set() if loads_parts else None
         self.csrf = ""
         self.visited = ""  # the last address, for complaints
         self.turns = asyncio.Semaphore(PARALLEL)
@@ -140,7 +144,17 @@ class Browser:
         found = _CSRF.search(answer.text)
         if found:
             self.csrf = found.group(1)
+        await self._load_parts(answer.text)
         return answer
+
+    async def _load_parts(self, text: str) -> None:
+        if self.parts is None:
+            return
+        wanted = {name for names in _PARTS.findall(text) for name in names if name} - self.parts
+        self.parts |= wanted
+        sent = (self.send("GET", f"/static/{name}") for name in sorted(wanted))
+        for script in await asyncio.gather(*sent):
+            await self._load_parts(script.text)
 
     async def hand_in(self, path: str, **form: str) -> AnyAnswer:
         """Posts a form; the page it leads to."""
@@ -153,4 +167,4 @@ class Browser:
 
 def _address(path: str) -> str:
     plain = path.split("?")[0]
-    return "/images/" if plain.startswith("/images/") else plain
+    return next((one for one in ("/images/", "/static/") if plain.startswith(one)), plain)

@@ -23,6 +23,7 @@ from stimuli.schema import Study
 READING_S = {"consent": 20.0, "device": 3.0, "instructions": 40.0, "quiz": 25.0}
 READING_S |= {"questions": 15.0, "debrief": 10.0, "withdraw": 5.0}
 SPREAD = 0.5
+IMAGES_AT_ONCE = 4  # as static/images.js
 LEAVES_WITHIN = 12  # pages and trials: who leaves does so early
 CARELESS_MISREADS = 4  # times as often as others
 _ACTION = re.compile(r'<form[^>]*\baction="/study/(?!withdraw)(\w+)"')
@@ -180,12 +181,16 @@ class Bot:
         if not (self.habits.images and wanted):
             return
 
-        async def load(name: str) -> None:
-            answer = await self.browser.send("GET", f"/images/{name}")
-            if answer.status_code != 200:
-                self._complain(f"GET /images/{name}", answer)
+        waiting = sorted(wanted)
 
-        await asyncio.gather(*(load(name) for name in sorted(wanted)))
+        async def load() -> None:
+            while waiting:
+                name = waiting.pop()
+                answer = await self.browser.send("GET", f"/images/{name}")
+                if answer.status_code != 200:
+                    self._complain(f"GET /images/{name}", answer)
+
+        await asyncio.gather(*(load() for _ in range(IMAGES_AT_ONCE)))
         self.seen |= wanted
         report = {"files": len(wanted), "failed": 0}
         answer = await self.browser.post_json("/task/preload", {"report": report})

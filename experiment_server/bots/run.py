@@ -74,7 +74,15 @@ async def _send_all(
     async def send(number: int) -> None:
         clock = await _arrive(arrival_s * number / report.participants, habits.pace, shared)
         address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-        browser = Browser(url, report.traffic, tls, address, transport, shared_ones)
+        browser = Browser(
+            url,
+            report.traffic,
+            tls,
+            address,
+            transport,
+            shared_ones,
+            loads_parts=habits.images and shared is None,
+        )
         try:
             own = seen if shared else set()
             await Bot(number, browser, habits, report, study, clock, own).take_part()

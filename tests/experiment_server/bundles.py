@@ -6,6 +6,7 @@ import hashlib
 import struct
 import zlib
 from pathlib import Path
+from random import Random
 
 from stimuli.schema import Study, dump_study
 
@@ -14,17 +15,23 @@ REFERENCES = 4
 SIDE_PX = 24
 
 
-def png(seed: str) -> bytes:
-    """A plain PNG whose colour, and so whose content, is the seed's."""
+def png(seed: str, noise_px: int = 0) -> bytes:
+    """A plain PNG whose colour, and so whose content, is the seed's; or noise, as large as given.
+
+    Noise cannot be compressed: its file is as large as a photograph's.
+    """
+    side_px = noise_px or SIDE_PX
     colour = hashlib.sha256(seed.encode()).digest()[:3]
-    rows = (b"\0" + colour * SIDE_PX) * SIDE_PX
+    chance = Random(seed)
+    row = chance.randbytes if noise_px else lambda size: colour * (size // 3)
+    rows = b"".join(b"\0" + row(3 * side_px) for _ in range(side_px))
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (
             struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         )
 
-    header = struct.pack(">IIBBBBB", SIDE_PX, SIDE_PX, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", side_px, side_px, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
@@ -34,14 +41,20 @@ def png(seed: str) -> bytes:
 
 
 def make_bundle(
-    folder: Path, *, name: str = "tiny", main: int = 4, practice: int = 2, catch: int = 1
+    folder: Path,
+    *,
+    name: str = "tiny",
+    main: int = 4,
+    practice: int = 2,
+    catch: int = 1,
+    noise_px: int = 0,
 ) -> Path:
     """Writes a valid bundle: `main` trials a list, alternating networks and sides."""
     (folder / "images").mkdir(parents=True)
     digests: dict[str, str] = {}
 
     def image(seed: str) -> str:
-        content = png(seed)
+        content = png(seed, noise_px)
         digest = hashlib.sha256(content).hexdigest()
         file = digest[:20] + ".png"
         (folder / "images" / file).write_bytes(content)

@@ -83,14 +83,14 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(*, durable: bool = False) -> Iterator[Cluster]:
+def running_cluster(*, durable: bool = False, where: Path | None = None) -> Iterator[Cluster]:
     """A new cluster, stopped and removed at the end. durable: writes reach the disk, as in earnest.
 
-    Raises MissingError where PostgreSQL is not installed.
+    where: in which folder. Raises MissingError where PostgreSQL is not installed.
     """
     programs = _programs()
     quick = not durable and os.access(IN_MEMORY, os.W_OK)
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir=IN_MEMORY if quick else None))
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir=where or (IN_MEMORY if quick else None)))
     account = _account(folder)
     port = free_port()
     try:

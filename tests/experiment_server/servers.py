@@ -26,7 +26,7 @@ from experiment_server.security import limiter
 
 HERE = Path(__file__).parent
 START_S = 20
-GUNICORN = ("-m", "gunicorn", "--threads=8", "--keep-alive=75", "--no-control-socket")
+GUNICORN = ("-m", "gunicorn", "--keep-alive=75", "--no-control-socket")
 WAITRESS = ("-m", "waitress", "--threads=8", "--call")
 
 
@@ -52,6 +52,7 @@ class Server:
         *,
         waitress: bool = False,
         workers: int = 1,
+        threads: int = 8,
         factory: str = "create_hurried_app",
     ) -> None:
         self.port = free_port()
@@ -63,6 +64,7 @@ class Server:
             sys.executable,
             *GUNICORN,
             f"--workers={workers}",
+            f"--threads={threads}",
             f"--bind={where}",
             f"servers:{factory}()",
         ]
@@ -130,15 +132,16 @@ def stored_responses(database_url: str) -> Counter[Acknowledged]:
     query = select(
         Identity.prolific_pid, Response.trial_index, Response.trial_id, Response.response_side
     ).join(Identity, Identity.participant_id == Response.participant_id)
-    return Counter(Acknowledged(*row) for row in _rows(database_url, query))
+    return Counter(Acknowledged(*row) for row in rows(database_url, query))
 
 
 def stored_outcomes(database_url: str) -> Counter[str]:
     """Outcome -> participants in a database."""
-    return Counter(row.outcome for row in _rows(database_url, select(Participant.outcome)))
+    return Counter(row.outcome for row in rows(database_url, select(Participant.outcome)))
 
 
-def _rows(database_url: str, query: Any) -> list[Any]:
+def rows(database_url: str, query: Any) -> list[Any]:
+    """What a query finds."""
     database = Database(database_url)
     try:
         with database.read() as session:
