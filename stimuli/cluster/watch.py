@@ -76,13 +76,14 @@ def see_through(
     are waited for, not counted.
     """
     watch = _Watch(parts, engine, jobs, tries)
+    watch.submit()
     with tqdm(total=len(parts), desc=parts[0].kind, unit="job", disable=not progress) as bar:
         while not watch.is_over():
-            watch.submit()
             bar.n = len(parts) - len(watch.open)
             bar.set_postfix_str(_describe(watch.alive.values()))
             time.sleep(poll_s)
             watch.look()
+            watch.submit()
         bar.n = len(parts) - len(watch.open)
         bar.set_postfix_str("")
     if watch.given_up:
@@ -129,6 +130,8 @@ class _Watch:
 
     def submit(self) -> None:
         """Makes jobs of the parts that are due."""
+        if not self.due:
+            return
         for part, job in zip(self.due, self.engine.submit(self.due), strict=True):
             self.jobs.add(part, job)
             self._submitted[part.name] += 1

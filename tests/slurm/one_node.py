@@ -46,7 +46,7 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
-KillWait=5
+KillWait=1
 MinJobAge=600
 InactiveLimit=0
 SchedulerParameters=batch_sched_delay=1,sched_interval=5

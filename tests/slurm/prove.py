@@ -30,14 +30,15 @@ WAIT_S = 240
 Environment = Mapping[str, str]
 
 
-def larger(folder: Path) -> Path:
+def larger(folder: Path, *, steps: int = 40, stride_px: int = 4) -> Path:
     """A study file with work for eight shards, of some seconds each."""
+    size_px = "size_px = {}\nsteps = {}"
     return write(
         folder,
         ("classes = [0, 3]", "classes = [0, 1, 2, 3, 4, 5, 6, 7]"),
-        ('preset = "lucid"\nsize_px = 48\nsteps = 2', 'preset = "lucid"\nsize_px = 96\nsteps = 40'),
-        ("size_px = 64\nsteps = 2", "size_px = 96\nsteps = 40"),
-        ("stride_px = 16", "stride_px = 4"),
+        (size_px.format(48, 2), size_px.format(96, steps)),
+        (size_px.format(64, 2), size_px.format(96, steps)),
+        ("stride_px = 16", f"stride_px = {stride_px}"),
     )
 
 
@@ -53,12 +54,14 @@ def digests(bundle: Path) -> dict[str, str]:
 class Watched:
     """`python -m stimuli.cluster`, running; what it says goes to a file."""
 
-    def __init__(self, study: Path, out: Path, shards: int, cluster: Environment) -> None:
+    def __init__(
+        self, study: Path, out: Path, shards: int, minutes: int, cluster: Environment
+    ) -> None:
         self.out = out
         self.cluster = cluster
         self.said = out.with_name("said.txt")
         words = [sys.executable, "-m", "stimuli.cluster", study, "--out", out, "--shards", shards]
-        words += ["--partition", PARTITION, "--gpus", 0, "--cpus", 1, "--time", "1"]
+        words += ["--partition", PARTITION, "--gpus", 0, "--cpus", 1, "--time", minutes]
         words += ["--warning", 5, "--poll", 1]
         self.command = [str(word) for word in words]
         self.start()
@@ -163,14 +166,20 @@ def strike(watched: Watched, fault: Fault, spared: set[str], cluster: Environmen
 
 
 def prove(
-    folder: Path, study: Path, shards: int, faults: Mapping[str, Fault], *, leave: bool
+    folder: Path,
+    study: Path,
+    shards: int,
+    faults: Mapping[str, Fault],
+    *,
+    minutes: int = 1,
+    leave: bool = True,
 ) -> list[tuple[str, str, str]]:
     """Builds `study` at folder / "bundle" under faults; shard, fault, how its jobs ended.
 
-    leave: also kill the watching command in mid-run, and give it again.
+    minutes: time limit of a job. leave: also kill the watching command, and give it again.
     """
     with one_node_slurm() as cluster:
-        watched = Watched(study, folder / "bundle", shards, cluster)
+        watched = Watched(study, folder / "bundle", shards, minutes, cluster)
         try:
             done: dict[str, str] = {}
             for what, fault in faults.items():
@@ -200,7 +209,7 @@ def main() -> None:
         subprocess.run([*command, "--device", "cpu"], check=True, capture_output=True, env=one)
         alone_s, begun = time.monotonic() - begun, time.monotonic()
         try:
-            rows = prove(folder, study, 8, FAULTS, leave=True)
+            rows = prove(folder, study, 8, FAULTS)
         except MissingError as error:
             sys.exit(str(error))
         print("| part | what was done to it | how its jobs ended |\n|---|---|---|")
