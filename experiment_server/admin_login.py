@@ -118,7 +118,8 @@ def delay_s(session: Session, visitor: str, now: datetime) -> float:
     if len(failures) < FREE_FAILURES:
         return 0.0
     delay = min(2.0 ** (len(failures) - FREE_FAILURES + 1), LONGEST_DELAY_S)
-    return max(0.0, delay - (now - failures[0].at).total_seconds())
+    passed_s = abs((now - failures[0].at).total_seconds())  # the clock may have been put back
+    return max(0.0, delay - passed_s)
 
 
 def _visitor(config: Config) -> str:

@@ -1,8 +1,9 @@
 """Who gets which condition and list: the least filled, decided by one at a time.
 
 A place is held by who completed the study, and by who is taking part and gave a sign of life
-lately. It is free again when somebody leaves, is sent away or falls silent; who falls silent and
-then finishes all the same gets the place back if it is still free, and is kept as `late` if not.
+lately. It is free again when somebody leaves, is sent away or falls silent; who is heard of again
+gets the place back as soon as there is one, and who finishes without is kept as `late`. So a server
+that was away for an hour, or whose clock was put forward, costs nobody the place for long.
 """
 
 from __future__ import annotations
@@ -68,15 +69,23 @@ def complete(session: Session, experiment: Experiment, participant: Participant)
     """Marks a participant as completed; `late` if the place was given away meanwhile."""
     lock(session)
     now = experiment.now()
-    if participant.slot_freed_at is not None:
-        # Taking the place back is a dealing too: who is silent by now must not count on theirs.
-        _free_the_silent(session, experiment)
-        held = places_held(session, experiment, participant.kind)
-        participant.late = not _has_room(experiment, held, str(participant.condition))
-        participant.slot_freed_at = participant.slot_freed_at if participant.late else None
+    take_back(session, experiment, participant)
+    participant.late = participant.slot_freed_at is not None
     participant.outcome = "completed"
-    participant.finished_at = now
+    participant.finished_at = max(now, participant.started_at)  # the clock may have been put back
     move(participant, "debrief", now)
+
+
+def take_back(session: Session, experiment: Experiment, participant: Participant) -> None:
+    """Gives who fell silent and is heard of again the place back, if there is one."""
+    if participant.slot_freed_at is None:
+        return
+    lock(session)
+    # Taking the place back is a dealing too: who is silent by now must not count on theirs.
+    _free_the_silent(session, experiment)
+    held = places_held(session, experiment, participant.kind)
+    if _has_room(experiment, held, str(participant.condition)):
+        participant.slot_freed_at = None
 
 
 def free_slot(participant: Participant, outcome: str, now: datetime) -> None:

@@ -257,7 +257,8 @@ def _from_device(session: Session, running: Experiment, participant: Participant
 
 def _from_instructions(session: Session, running: Experiment, participant: Participant) -> None:
     now = running.now()
-    participant.instruction_s += (now - participant.stage_since).total_seconds()
+    spent_s = (now - participant.stage_since).total_seconds()
+    participant.instruction_s += max(0.0, spent_s)  # the clock may have been put back
     participants.move(participant, "quiz", now)
 
 
@@ -266,6 +267,9 @@ def _from_quiz(session: Session, running: Experiment, participant: Participant) 
     if request.form.get("again") == "yes":  # back to the instructions, which costs no attempt
         participants.move(participant, "instructions", now)
         return
+    attempt = str(participant.quiz_attempts + 1)
+    if request.form.get("attempt", attempt) != attempt:
+        return  # handed in before: what a proxy repeats, or an older tab, costs no attempt
     participant.quiz_attempts += 1
     wrong = [one.key for one in QUIZ if request.form.get(f"q_{one.key}") != one.right]
     if not wrong:

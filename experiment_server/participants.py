@@ -69,7 +69,7 @@ def current(session: Session, *, lock: bool = False) -> Participant | None:
 
 def touch(participant: Participant, now: datetime) -> None:
     """Notes a sign of life."""
-    if now - participant.last_seen_at > timedelta(seconds=SIGN_OF_LIFE_S):
+    if abs(now - participant.last_seen_at) > timedelta(seconds=SIGN_OF_LIFE_S):
         participant.last_seen_at = now
 
 

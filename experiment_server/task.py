@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from experiment_server import participants
 from experiment_server.answers import Answer
+from experiment_server.assignment import take_back
 from experiment_server.experiment import Experiment, experiment
 from experiment_server.models import Login, Participant, Response
 from experiment_server.security import digest_token, limiter
@@ -108,6 +109,7 @@ def respond() -> ResponseReturnValue:
         if _is_asked_for(running, participant, answer) and _problem(running, answer) is None:
             correct = _store(session, running, participant, answer)
             if correct is not None:
+                take_back(session, running, participant)
                 _move_on(session, running, participant, answer.trial_index + 1)
                 return _acknowledged(
                     running, participant, answer, correct, answer.trial_index + 1, duplicate=False

@@ -17,6 +17,7 @@ from experiment_server.bots.connections import Answer, Connections, SharingClien
 PARALLEL = 6  # requests at once to one server, as in browsers
 PATIENCE_S = 60.0  # after so long without an answer a bot gives up
 _PARTS = re.compile(r'(?:href|src)="/static/([^"]+)"|^import .* from "\./([^"]+)"', re.MULTILINE)
+_HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 _CSRF = re.compile(r'name="csrf-token" content="([^"]+)"')
 _MEANS_LATER = {429, 502, 503, 504}  # 502 and 504 are a proxy's
 AnyAnswer = httpx.Response | Answer
@@ -75,6 +76,7 @@ class Browser:
         self.connections = connections
         self.parts: set[str] | None = set() if loads_parts else None
         self.csrf = ""
+        self.hidden: dict[str, str] = {}  # fields of the last page's form
         self.visited = ""  # the last address, for complaints
         self.turns = asyncio.Semaphore(PARALLEL)
         self.client = self._new_client()
@@ -144,6 +146,7 @@ class Browser:
         found = _CSRF.search(answer.text)
         if found:
             self.csrf = found.group(1)
+        self.hidden = dict(_HIDDEN.findall(answer.text))
         await self._load_parts(answer.text)
         return answer
 
@@ -158,7 +161,7 @@ class Browser:
 
     async def hand_in(self, path: str, **form: str) -> AnyAnswer:
         """Posts a form; the page it leads to."""
-        return await self.page("POST", path, data={"csrf_token": self.csrf, **form})
+        return await self.page("POST", path, data={**self.hidden, "csrf_token": self.csrf, **form})
 
     async def post_json(self, path: str, body: Any) -> AnyAnswer:
         """Posts JSON, as the task's script does."""

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from experiment_server import participants
-from experiment_server.assignment import complete, deal, free_slot, is_open, places_held
+from experiment_server.assignment import (
+    complete,
+    deal,
+    free_slot,
+    is_open,
+    places_held,
+    take_back,
+)
 from experiment_server.experiment import KEY
 from experiment_server.models import Participant
 from experiment_server.security import new_token
@@ -60,6 +67,11 @@ class Study:
 
     def give_a_sign(self, number: int) -> None:
         self.change(number, lambda session, one: participants.touch(one, self.clock()))
+
+    def answer(self, number: int) -> None:
+        """What a response does to a place."""
+        self.give_a_sign(number)
+        self.change(number, lambda session, one: take_back(session, self.running, one))
 
     def everyone(self) -> list[Participant]:
         with self.running.database.read() as session:
@@ -120,6 +132,37 @@ def test_who_finishes_after_the_place_was_dealt_anew_is_late_and_not_counted(stu
     assert set(study.counted().values()) == {TARGET}
     assert sum(one.late for one in study.everyone()) == TARGET * 3
     assert all(one.outcome == "completed" for one in study.everyone())
+
+
+def test_a_clock_put_forward_by_an_hour_costs_nobody_the_place(make_app, clock):
+    study = Study(make_app().extensions[KEY], clock)
+    there = [study.arrive() for _ in range(10 * 3)]
+    clock.advance(hours=1)
+    newcomers = [study.arrive() for _ in range(2 * 3)]
+    assert study.held().total() == len(newcomers)
+    random.Random(0).shuffle(there)
+    for _ in range(len(there)):
+        for number in there:
+            study.answer(number)
+    assert set(study.held().values()) == {12}
+    for number in [*there, *newcomers]:
+        study.finish(number)
+    assert not any(one.late for one in study.everyone())
+    assert set(study.counted().values()) == {12}
+
+
+def test_a_clock_put_back_by_an_hour_makes_no_time_negative_and_keeps_places(study):
+    first = study.arrive()
+    study.clock.advance(hours=-1)
+    study.arrive()
+    study.give_a_sign(first)
+    assert study.held().total() == 2
+    study.finish(first)
+    [one, _] = study.everyone()
+    assert one.finished_at >= one.started_at
+    assert not one.late
+    study.clock.advance(minutes=30)
+    assert study.held().total() == 1  # silence counts by the new time, not an hour later
 
 
 def test_pilots_and_previews_never_count(study):

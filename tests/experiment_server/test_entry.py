@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from sqlalchemy import func, select
@@ -159,6 +160,21 @@ def test_the_quiz_gives_a_second_chance_and_then_a_polite_end(person, one_partic
     assert one_participant().condition is None
     someone.post("/study/quiz", **{f"q_{key}": value for key, value in RIGHT.items()})
     assert one_participant().outcome == "failed_quiz"
+
+
+def test_a_quiz_that_a_proxy_hands_in_twice_costs_one_attempt(person, one_participant):
+    someone = person()
+    someone.arrive()
+    someone.agree()
+    someone.post("/study/device", report=DEVICE)
+    page = someone.post("/study/instructions").get_data(as_text=True)
+    [attempt] = re.findall(r'name="attempt" value="(\d+)"', page)
+    for _ in range(3):
+        someone.post("/study/quiz", attempt=attempt, **WRONG)
+    assert (one_participant().outcome, one_participant().quiz_attempts) == ("in_progress", 1)
+    right = {f"q_{key}": value for key, value in RIGHT.items()}
+    someone.post("/study/quiz", attempt=str(int(attempt) + 1), **right)
+    assert one_participant().stage == "practice"
 
 
 def test_nothing_is_dealt_before_the_quiz_and_nothing_is_dealt_twice(person, one_participant):

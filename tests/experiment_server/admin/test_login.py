@@ -88,6 +88,14 @@ def test_wrong_passwords_cost_more_and_more_time(visitor, clock, running):
     assert visitor.log_in().status_code == 303
 
 
+def test_a_clock_put_back_locks_nobody_out(visitor, clock):
+    for _ in range(3):
+        visitor.log_in("guess")
+    clock.advance(hours=-1)
+    assert visitor.log_in().status_code == 303
+    assert visitor.get("/admin/").status_code == 200
+
+
 def test_somebody_elses_guesses_do_not_lock_the_researcher_out(app, visitor):
     for _ in range(6):
         stranger = Researcher(app)
