@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import shutil
 import sqlite3
-import subprocess
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -19,13 +16,15 @@ from urllib.parse import quote
 
 import click
 from flask.cli import with_appcontext
-from sqlalchemy import URL, inspect
+from sqlalchemy import URL, create_engine, inspect
+from sqlalchemy.orm import Session
 
-from experiment_server import schema
-from experiment_server.audit import record
+from experiment_server import dumps, schema
+from experiment_server.audit import record, verify, verify_chain
 from experiment_server.database import Database, DatabaseError
 from experiment_server.experiment import Experiment, experiment
 from experiment_server.models import Backup
+from experiment_server.ownership import foreign_key
 
 FOLDER = "backups"  # in the folder of the configuration's `data`
 SQLITE, POSTGRESQL = ".sqlite", ".pgdump"
@@ -46,7 +45,7 @@ def backup(experiment: Experiment, folder: Path, actor: str = "command line") ->
     draft.unlink(missing_ok=True)
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        (_copy_sqlite if database.is_sqlite else _dump_postgresql)(database.url, draft)
+        (_copy_sqlite if database.is_sqlite else dumps.dump)(database.url, draft)
         digest = _seal(draft, path)
     except sqlite3.Error as error:
         raise DatabaseError(f"the database {database.place} cannot be copied: {error}") from error
@@ -58,19 +57,28 @@ def backup(experiment: Experiment, folder: Path, actor: str = "command line") ->
     return path
 
 
-def restore(path: Path, database_url: str, now: datetime, *, overwrite: bool = False) -> None:
-    """Fills a database from a backup. Stop the server first.
+def restore(
+    path: Path,
+    database_url: str,
+    now: datetime,
+    *,
+    overwrite: bool = False,
+    any_log: bool = False,
+) -> int:
+    """Fills a database from a backup; how many audit entries are in it. Stop the server first.
 
     overwrite: also where there is one already; a SQLite file is kept, under another name.
+    any_log: also if an entry of the audit log was changed.
     Raises DatabaseError if the backup was changed, is of a schema that this program does not know,
-    or is of the other kind of database.
+    or is of the other kind of database: then nothing was done.
     """
     database = Database(database_url)
     expected = SQLITE if database.is_sqlite else POSTGRESQL
     if path.suffix != expected:
         raise DatabaseError(f"{path}: a backup for {database.place} ends in {expected}")
     _verify_digest(path)
-    _verify_schema(path, _schema_sqlite(path) if database.is_sqlite else _schema_postgresql(path))
+    _verify_schema(path, _schema_sqlite(path) if database.is_sqlite else dumps.version(path))
+    entries = 0 if any_log else _verify_log(path, database.is_sqlite)
     try:
         (_restore_sqlite if database.is_sqlite else _restore_postgresql)(path, database, overwrite)
         database.migrate()
@@ -80,6 +88,7 @@ def restore(path: Path, database_url: str, now: datetime, *, overwrite: bool = F
         raise DatabaseError(f"{database.place} cannot be written: {error}") from error
     finally:
         database.engine.dispose()
+    return entries
 
 
 def _seal(draft: Path, path: Path) -> str:
@@ -116,6 +125,15 @@ def _verify_schema(path: Path, version: str | None) -> None:
             f"{path}: the backup is of schema version {version}, which this program does not know"
             f" (it knows {', '.join(known)}): restore it with the program that made it"
         )
+
+
+def _verify_log(path: Path, is_sqlite: bool) -> int:
+    try:
+        return _log_sqlite(path) if is_sqlite else verify_chain(dumps.log(path))
+    except ValueError as error:
+        raise DatabaseError(
+            f"{path}: {error}; nothing was restored, give --any-log to do it all the same"
+        ) from error
 
 
 def _copy_sqlite(url: URL, draft: Path) -> None:
@@ -182,23 +200,15 @@ def _set_aside(target: Path) -> None:
             found.rename(aside.with_name(aside.name + ending))
 
 
-def _refuse_unless(overwrite: bool, database: Database) -> None:
-    if not overwrite:
-        raise DatabaseError(
-            f"the database {database.place} is not empty: give --overwrite to put the backup in"
-            " its place"
-        )
-
-
-def _dump_postgresql(url: URL, draft: Path) -> None:
-    _call("pg_dump", url, "--format=custom", "--no-owner", f"--file={draft}")
-    _call("pg_restore", None, f"--file={os.devnull}", str(draft))  # reads all of it
-
-
-def _schema_postgresql(path: Path) -> str | None:
-    sql = _call("pg_restore", None, "--data-only", "--table=alembic_version", "--file=-", str(path))
-    found = re.search(r"^COPY \S*alembic_version .*\n(\S+)$", sql, re.MULTILINE)
-    return found.group(1) if found else None
+def _log_sqlite(path: Path) -> int:
+    """How many audit entries a backup has, each of which follows the one before it."""
+    place = f"file:{quote(str(path))}?mode=ro"
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(place, uri=True))
+    try:
+        with Session(engine) as session:
+            return verify(session)
+    finally:
+        engine.dispose()
 
 
 def _restore_postgresql(path: Path, database: Database, overwrite: bool) -> None:
@@ -212,26 +222,15 @@ def _restore_postgresql(path: Path, database: Database, overwrite: bool) -> None
     database.engine.dispose()
     if others:
         raise DatabaseError(f"{database.place} is in use by {others} others: stop the server first")
-    options = ["--no-owner", "--exit-on-error", "--single-transaction"]
-    _call("pg_restore", database.url, *options, "--clean", "--if-exists", str(path))
+    dumps.load(path, database.url)
 
 
-def _call(program: str, url: URL | None, *options: str) -> str:
-    """What a program of PostgreSQL's prints. Its password goes by the environment, not by `ps`."""
-    found = shutil.which(program)
-    if found is None:
-        raise DatabaseError(f"{program} is not on PATH: install PostgreSQL's client programs")
-    command, environment = [found, *options], dict(os.environ)
-    if url is not None:
-        open_url = url.set(drivername="postgresql", password=None)
-        command.append(f"--dbname={open_url.render_as_string(hide_password=False)}")
-        if url.password:
-            environment["PGPASSWORD"] = str(url.password)
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        problem = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[0]
-        raise DatabaseError(f"{program} failed: {problem}")
-    return done.stdout
+def _refuse_unless(overwrite: bool, database: Database) -> None:
+    if not overwrite:
+        raise DatabaseError(
+            f"the database {database.place} is not empty: give --overwrite to put the backup in"
+            " its place"
+        )
 
 
 @click.command("backup")
@@ -249,13 +248,24 @@ def backup_command(out: Path | None) -> None:
 @click.command("restore")
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--overwrite", is_flag=True, help="Also where there is a database already.")
+@click.option("--any-log", is_flag=True, help="Also if an audit entry was changed.")
 @with_appcontext
-def restore_command(path: Path, overwrite: bool) -> None:
+def restore_command(path: Path, overwrite: bool, any_log: bool) -> None:
     """Fills the database of DATABASE_URL from a backup. Stop the server first."""
     running = experiment()
     running.database.engine.dispose()
     try:
-        restore(path, running.config.database_url, running.now(), overwrite=overwrite)
+        entries = restore(
+            path,
+            running.config.database_url,
+            running.now(),
+            overwrite=overwrite,
+            any_log=any_log,
+        )
+        problem = foreign_key(running)
     except (DatabaseError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"restored from {path}")
+    log = "its audit log was not looked at" if any_log else f"{entries} audit entries, none changed"
+    click.echo(f"restored from {path}: {log}")
+    if problem:
+        raise click.ClickException(problem)

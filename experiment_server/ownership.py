@@ -31,8 +31,8 @@ def claim(running: Experiment) -> None:
 def foreign_key(running: Experiment) -> str | None:
     """What is wrong with the secret key, if the database's people are known by another one."""
     with running.database.read() as session:
-        state = session.scalars(select(StudyState)).one()
-    if state.key_check == _key_check(running):
+        known = session.scalars(select(StudyState.key_check)).one_or_none()
+    if known is None or known == _key_check(running):
         return None
     where = running.config.data / "secret_key" if running.config.key_is_local else "SECRET_KEY"
     return (

@@ -50,6 +50,13 @@ class Person:
         }
         self.csrf = ""
 
+    def move_to(self, client: FlaskClient) -> None:
+        """The same browser, with the same cookies, at another server."""
+        cookie = self.client.get_cookie("study")
+        if cookie is not None:
+            client.set_cookie("study", cookie.value)
+        self.client = client
+
     def get(self, path: str, **options: Any) -> TestResponse:
         answer = self.client.get(path, **options)
         if answer.mimetype == "text/html":

@@ -5,19 +5,29 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from crowds import add, participants, responses
+from postgresql import MissingError, running_cluster
+from servers import serving, stored_outcomes, stored_responses
 from sqlalchemy import func, insert, inspect, select, text, update
 
-from experiment_server.audit import verify
+from experiment_server.audit import record, verify
 from experiment_server.backup import backup, restore
+from experiment_server.bots import Habits, new_report, run_bots
 from experiment_server.database import Database, DatabaseError
 from experiment_server.models import Audit, Backup, Identity, Participant, Response
+from experiment_server.text import QUIZ
 
+RIGHT = {one.key: one.right for one in QUIZ}
+PEOPLE = 6
+RESPONSES = 7  # of a list of the small bundle, with one round of practice
 sqlite_only = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
@@ -204,6 +214,40 @@ def test_the_other_kind_of_database_is_refused(running, folder, tmp_path, clock)
         restore(path, other, clock())
 
 
+def test_a_backup_whose_log_was_changed_is_refused(running, folder, database_url, clock):
+    record_odd_things(running)
+    with running.database.write() as session:
+        session.execute(update(Audit).where(Audit.id == 2).values(actor="nobody"))
+    path = backup(running, folder)
+    with running.database.write() as session:
+        session.execute(update(Participant).values(outcome="returned"))
+    running.database.engine.dispose()
+    with pytest.raises(DatabaseError, match=r"audit entry 2 .* was changed .*nothing was restored"):
+        restore(path, database_url, clock(), overwrite=True)
+    with running.database.read() as session:
+        assert set(session.scalars(select(Participant.outcome))) == {"returned"}
+    running.database.engine.dispose()
+    restore(path, database_url, clock(), overwrite=True, any_log=True)
+    with running.database.read() as session:
+        assert set(session.scalars(select(Participant.outcome))) == {"completed"}
+
+
+def test_the_log_of_a_backup_is_read_as_it_was_written(running, folder, database_url, clock):
+    record_odd_things(running)
+    path = backup(running, folder)
+    running.database.engine.dispose()
+    assert restore(path, database_url, clock(), overwrite=True) == 3
+    with running.database.read() as session:
+        assert verify(session) == 4  # and that it was restored
+
+
+def record_odd_things(running):
+    add(running, 3)
+    with running.database.write() as session:
+        for said in ("plain", "tab\t, line\nand back\\slash \\n \\. \\N", "É, \U0001d538, \0"):
+            record(session, "researcher\t", "said", {said: [said, 0.1, None]}, running.now())
+
+
 @sqlite_only
 def test_a_damaged_database_gives_no_backup(running, folder):
     add(running, 400)
@@ -223,6 +267,83 @@ def test_without_pg_dump_the_error_says_so(running, folder, monkeypatch):
     with pytest.raises(DatabaseError, match="pg_dump is not on PATH: install PostgreSQL's client"):
         backup(running, folder)
     assert list(folder.iterdir()) == []
+
+
+def test_a_fresh_machine(app, bundle_folder, database_url, fresh_url, make_app, person, tmp_path):
+    """The machine is gone. Another has the settings, the bundle, the key, and the last backup."""
+    someone = person()
+    someone.pass_quiz(RIGHT)
+    trials = someone.state()["trials"]
+    assert someone.answer(trials[0]).status_code == 200
+    habits = Habits(pace=40.0, two_tabs=0.2, refresh=0.1, images=False)
+    report = new_report(PEOPLE, seed="fresh")
+    with serving(bundle_folder, database_url, tmp_path) as server:
+        bots = threading.Thread(
+            target=run_bots, args=(server.url, PEOPLE), kwargs={"habits": habits, "report": report}
+        )
+        bots.start()
+        while len(report.acknowledged) < 2 * PEOPLE and bots.is_alive():
+            time.sleep(0.01)
+        before = set(report.acknowledged)
+        said = app.test_cli_runner().invoke(args=["backup", "--out", str(tmp_path / "elsewhere")])
+        assert bots.is_alive()
+        bots.join()
+    assert report.errors == []
+    assert not report.traffic.busy
+    path = Path(said.output.partition(":")[0])
+    assert path.parent == tmp_path / "elsewhere"
+
+    (tmp_path / "fresh").mkdir()
+    environment = {**server.environment, "DATABASE_URL": fresh_url, "DATA": str(tmp_path / "fresh")}
+    other_key = {**environment, "SECRET_KEY": "another key, of more than 32 characters"}
+    wrong = command(other_key, "restore", str(path))
+    assert wrong.returncode == 1
+    assert "restored from" in wrong.stdout
+    assert wrong.stderr.startswith("Error: SECRET_KEY is not the key that the database ")
+    right = command(environment, "restore", "--overwrite", str(path))
+    assert right.stdout == f"restored from {path}: 0 audit entries, none changed\n", right.stderr
+    restored = stored_responses(fresh_url)
+    assert before <= set(restored)
+    assert {one for one in restored if one.prolific_pid != someone.pid} < set(report.acknowledged)
+
+    fresh = make_app(database_url=fresh_url, data=tmp_path / "fresh")
+    someone.move_to(fresh.test_client())
+    assert someone.get("/study").status_code == 200
+    assert someone.state()["trials"] == trials[1:]
+    again = new_report(PEOPLE, seed="fresh")  # the same people, by the same links
+    with serving(bundle_folder, fresh_url, tmp_path / "fresh") as server:
+        run_bots(server.url, PEOPLE, habits=habits, report=again)
+    assert again.errors == []
+    assert set(stored_responses(fresh_url).values()) == {1}
+    assert stored_outcomes(fresh_url) == {"completed": PEOPLE, "in_progress": 1}
+    done = fresh.test_cli_runner().invoke(args=["export", "--out", str(tmp_path / "export")])
+    assert done.exit_code == 0, done.output
+    fresh.extensions["experiment"].database.engine.dispose()
+    rows = (tmp_path / "export" / "trials.csv").read_text(encoding="utf-8").splitlines()
+    assert len(rows) >= 1 + PEOPLE * RESPONSES
+
+
+@pytest.fixture
+def fresh_url(backend, request, tmp_path, require_postgresql):
+    """A database of another machine, with nothing in it."""
+    if backend == "sqlite":
+        yield f"sqlite:///{tmp_path / 'fresh' / 'study.sqlite'}"
+        return
+    try:
+        with running_cluster() as cluster:
+            yield cluster.create("study")
+    except MissingError as error:
+        require_postgresql(error)
+
+
+def command(environment, *words):
+    return subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "experiment_server", *words],
+        env=environment,
+        cwd=Path(environment["DATA"]).parent,
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_the_commands(app, running, folder, tmp_path):

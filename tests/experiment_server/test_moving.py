@@ -49,13 +49,6 @@ def count(running, row=Participant):
         return session.execute(select(func.count()).select_from(row)).scalar_one()
 
 
-def come_over(person, app):
-    """The same browser, with the same cookies, at another server."""
-    known = person.client.get_cookie("study")
-    person.client = app.test_client()
-    person.client.set_cookie("study", known.value)
-
-
 def test_people_go_on_at_the_very_trial(person, running, make_app, new_url):
     at_practice, at_task, new = person(), person(), person()
     for someone in (at_practice, at_task):
@@ -72,7 +65,7 @@ def test_people_go_on_at_the_very_trial(person, running, make_app, new_url):
 
     app = make_app(database_url=new_url)
     for someone in (at_practice, at_task, new):
-        come_over(someone, app)
+        someone.move_to(app.test_client())
     state = at_practice.state()
     assert (state["stage"], state["next"]) == ("practice", 1)
     assert state["trials"] == before["trials"][1:]
