@@ -22,16 +22,14 @@ RUN apt-get update \
 RUN useradd --system --uid 10001 --create-home study \
  && install -d -o study -g study /data
 COPY --from=build /venv /venv
+COPY deploy/gunicorn.conf.py /gunicorn.conf.py
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 FLASK_APP=experiment_server \
-    STUDY=/study DATA=/data LIVE=1
+    STUDY=/study DATA=/data LIVE=1 BIND=0.0.0.0:8000
 USER study
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
+# Whether the process lives; whether it can serve is at /ready, and no reason to kill it.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
-# One process: its rate limits and its SQLite writer are not shared. The kept-alive connections are
-# the proxy's, so they may last; the worker's heartbeat is in memory, a disk may stall.
-CMD ["gunicorn", "--bind", "0.0.0.0:8000", "--workers", "1", "--threads", "8", \
-     "--timeout", "60", "--graceful-timeout", "30", "--keep-alive", "75", \
-     "--worker-tmp-dir", "/dev/shm", "--no-control-socket", "--access-logfile", "-", "experiment_server:create_app()"]
+CMD ["gunicorn", "--config", "/gunicorn.conf.py"]
