@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 Work = TypeVar("Work")
@@ -50,3 +51,23 @@ def find_shards(names: Sequence[str]) -> list[Shard]:
     """The shards whose `step` is among some names, sorted."""
     found = (re.fullmatch(r"shard-(\d+)-of-(\d+)", name) for name in names)
     return sorted(Shard(int(one[1]), int(one[2])) for one in found if one)
+
+
+def check_complete(done: Sequence[Shard], where: Path) -> None:
+    """Raises ValueError unless all shards of some count are done, naming those that are not."""
+    if not done:
+        raise ValueError(
+            f"{where} holds no finished shard: make them with --shard 1/N to N/N first"
+        )
+    missing = {
+        count: [shard.number for shard in all_shards(count) if shard not in done]
+        for count in sorted({shard.count for shard in done})
+    }
+    if all(missing.values()):
+        told = "; ".join(
+            f"{', '.join(map(str, numbers))} of {count}" for count, numbers in missing.items()
+        )
+        raise ValueError(
+            f"{where} lacks shards {told}: make them first, or leave --merge out to do what is"
+            " missing here"
+        )

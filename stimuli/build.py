@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 
 from maco.commandline import device_option, memory_option, shard_options
-from maco.shards import Shard
-from stimuli.draft import check_out, check_shards, draft_folder, finish
+from maco.shards import Shard, check_complete
+from stimuli.draft import check_out, draft_folder, finish, finished_shards
 from stimuli.schema import STUDY_FILE
 from stimuli.study import StudyConfig, read_config
 
@@ -42,7 +42,7 @@ def build(
     if not is_finished(config, out):
         check_images(config, images)
         if merge:
-            check_shards(out)
+            check_complete(finished_shards(out), draft_folder(out))
         # Only here, as they take seconds to load and a finished study needs neither.
         import torch
 

@@ -13,8 +13,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from maco.differences import first_difference
 from maco.files import digest, write_atomically, write_once
-from maco.shards import Shard, all_shards, find_shards
+from maco.shards import Shard, find_shards
 from stimuli.schema import IMAGE_FOLDER, STUDY_FILE, Study, dump_study, read_study
 
 RECORDS = "records"
@@ -57,7 +58,7 @@ class Draft:
         if theirs != self._mine:
             raise ValueError(
                 f"{self.folder} holds an unfinished build of another configuration ("
-                f"{_difference(theirs, self._mine)}): remove it, or choose another --out"
+                f"{first_difference(theirs, self._mine)}): remove it, or choose another --out"
             )
 
     def store_image(self, png: bytes) -> str:
@@ -111,27 +112,6 @@ def finished_shards(out: Path) -> list[Shard]:
     return find_shards([path.stem for path in records.glob("shard-*.json")])
 
 
-def check_shards(out: Path) -> None:
-    """Raises ValueError unless all shards of some count are done, naming those that are not."""
-    done = finished_shards(out)
-    if not done:
-        raise ValueError(
-            f"{draft_folder(out)} holds no finished shard: make them with --shard 1/N to N/N first"
-        )
-    missing = {
-        count: [shard.number for shard in all_shards(count) if shard not in done]
-        for count in sorted({shard.count for shard in done})
-    }
-    if all(missing.values()):
-        told = "; ".join(
-            f"{', '.join(map(str, numbers))} of {count}" for count, numbers in missing.items()
-        )
-        raise ValueError(
-            f"{draft_folder(out)} lacks shards {told}: make them first, or leave --merge out to"
-            " do what is missing here"
-        )
-
-
 def finish(out: Path) -> bool:
     """Gives a draft that is complete its name; False if there is none."""
     folder = draft_folder(out)
@@ -162,22 +142,7 @@ def check_out(out: Path, config: dict[str, Any]) -> bool:
     theirs = read_study(out).config
     if theirs != config:
         raise ValueError(
-            f"{out} holds a study of another configuration ({_difference(theirs, config)}):"
+            f"{out} holds a study of another configuration ({first_difference(theirs, config)}):"
             " remove it, or choose another --out"
         )
     return True
-
-
-def _difference(theirs: Any, mine: Any, where: str = "") -> str:
-    """The first key at which two configurations differ."""
-    if isinstance(theirs, dict) and isinstance(mine, dict):
-        for key in sorted(theirs.keys() | mine.keys()):
-            if theirs.get(key) != mine.get(key):
-                path = f"{where}.{key}" if where else key
-                return _difference(theirs.get(key), mine.get(key), path)
-    return f"{where} was {_short(theirs)}, now {_short(mine)}"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -17,9 +17,15 @@ import pandas as pd
 
 from maco import __version__
 from maco.classifiers import Classifier
-from maco.commandline import ListCommand, device_option, memory_option, one_line_errors
+from maco.commandline import (
+    ListCommand,
+    device_option,
+    memory_option,
+    one_line_errors,
+    shard_options,
+)
 from maco.evaluate.checks import check_classes, check_layers, check_neighbours
-from maco.evaluate.ledger import Ledger
+from maco.evaluate.ledger import Ledger, Rows, check_parts
 from maco.evaluate.measures import (
     PAPER_TRANSFER,
     SET_COLUMNS,
@@ -30,13 +36,22 @@ from maco.evaluate.measures import (
     measure_sets,
 )
 from maco.evaluate.methods import ABLATION, Method, read_methods
-from maco.evaluate.renders import Render, plan_renders, render_missing
+from maco.evaluate.renders import (
+    Render,
+    plan_groups,
+    plan_renders,
+    render_missing,
+    write_index,
+)
 from maco.evaluate.reporting import write_report
-from maco.files import digest, write_atomically
+from maco.files import write_atomically
 from maco.networks import load_network
 from maco.photographs import find_photographs
+from maco.shards import Shard, check_complete, find_shards
 from maco.spectrum import Spectrum, natural_spectrum
 
+SHARDS = "shards"  # a file for each that is done
+MEASURED = "measured"
 _PATH = click.Path(path_type=Path)
 
 
@@ -60,6 +75,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--render-only", is_flag=True, help="Stop before anything is measured.")
 @device_option
 @memory_option
+@shard_options
 def main(**options: Any) -> None:
     """The command line."""
     with one_line_errors(options["out"]):
@@ -86,8 +102,18 @@ def evaluate(
     render_only: bool,
     device: str,
     memory_gib: float | None,
+    shard: Shard | None = None,
+    merge: bool = False,
 ) -> None:
-    """The whole evaluation; arguments as the command's. Raises ValueError for what cannot be."""
+    """The whole evaluation; arguments as the command's. Raises ValueError for what cannot be.
+
+    shard: render and measure this share of the pictures alone, and write no tables. merge: refuse
+    if a shard is not done, or was measured under other circumstances.
+    """
+    if shard and merge:
+        raise ValueError("--shard does one share, --merge joins all: give one of them")
+    if merge:
+        check_complete(find_shards([one.stem for one in (out / SHARDS).glob("*.json")]), out)
     chosen = _choose(read_methods(settings), (*methods, *(ABLATION if ablation else ())))
     rules = Rules(
         views=tuple(dict.fromkeys(views)) or Rules.views,
@@ -104,18 +130,33 @@ def evaluate(
     check_neighbours(photographs, rules, first)
     check_layers(classifiers, rules)
     extractors = feature_networks({**classifiers, **jury}, inception, rules)
-    planned = plan_renders(classifiers, chosen, list(photographs.files), list(dict.fromkeys(seeds)))
+    seeds = list(dict.fromkeys(seeds))
+    planned = plan_renders(classifiers, chosen, list(photographs.files), seeds)
+    groups: Sequence[Sequence[Render]] = plan_groups(planned, classifiers)
+    if shard:
+        groups = shard.share(groups)
+        planned = [one for group in groups for one in group]
     pictures = _pictures(planned, chosen)
     presets = {method.render: method.preset for method in chosen}
     made = render_missing(
-        planned, classifiers, presets, out, spectrum=spectrum, memory_gib=memory_gib
+        groups, classifiers, presets, out, spectrum=spectrum, memory_gib=memory_gib
     )
     click.echo(f"{made} rendered, {len(planned) - made} were there: {out / 'renders'}")
+    record = _circumstances(classifiers, jury, photographs, rules, spectrum)
+    rows: Rows = []
+    if not render_only:
+        ledger = _open_ledger(out, record, shard, merge)
+        rows = measure_pictures(
+            pictures, classifiers, jury, photographs, rules, spectrum, out, ledger
+        )
+    if shard:
+        done = {"pictures": len(planned), "measured": not render_only}
+        write_atomically(out / SHARDS / f"{shard.step}.json", json.dumps(done).encode())
+        click.echo(f"Shard {shard} is done.")
+        return
+    write_index(planned, out)
     if render_only:
         return
-    record = _circumstances(classifiers, jury, photographs, rules, spectrum)
-    ledger = Ledger(out / "measured.jsonl", digest(json.dumps(record).encode()))
-    rows = measure_pictures(pictures, classifiers, jury, photographs, rules, spectrum, out, ledger)
     _write_csv(pd.DataFrame(rows), out / "measurements.csv")
     known = {**jury, **classifiers}
     sets = measure_sets(pictures, known, extractors, photographs, rules.views, out)
@@ -123,12 +164,23 @@ def evaluate(
     record |= {
         "methods": {method.name: method.preset.to_dict() for method in chosen},
         "classes": {str(i): first.class_labels[i].split(",")[0] for i in photographs.files},
-        "seeds": list(dict.fromkeys(seeds)),
+        "seeds": seeds,
         "feature_networks": sorted(extractors),
     }
     write_atomically(out / "evaluation.json", (json.dumps(record, indent=1) + "\n").encode())
     write_report(out, chosen, pictures, photographs)
     click.echo(f"The result: {out / 'tables.md'}")
+
+
+def _open_ledger(
+    out: Path, circumstances: dict[str, Any], shard: Shard | None, merge: bool
+) -> Ledger:
+    """The ledger of a shard, or that of the whole, which also finds what shards have measured."""
+    parts = sorted(out.glob(f"{MEASURED}-*.jsonl"))
+    if merge:
+        check_parts(parts, circumstances)
+    name = f"{MEASURED}-{shard.step}" if shard else MEASURED
+    return Ledger(out / f"{name}.jsonl", circumstances, parts)
 
 
 def _circumstances(
@@ -139,7 +191,7 @@ def _circumstances(
     spectrum: Spectrum,
 ) -> dict[str, Any]:
     """What the measures of a picture depend on beside the picture, as plain values."""
-    return {
+    circumstances = {
         "networks": {name: _identity(one) for name, one in classifiers.items()},
         "transfer": {name: _identity(one) for name, one in jury.items()},
         "views": list(rules.views),
@@ -150,6 +202,8 @@ def _circumstances(
         "spectrum": spectrum.digest(),
         "software": {"maco": __version__, **{n: version(n) for n in ("torch", "timm")}},
     }
+    plain: dict[str, Any] = json.loads(json.dumps(circumstances))
+    return plain
 
 
 def _identity(classifier: Classifier) -> dict[str, Any]:

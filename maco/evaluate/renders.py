@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -53,8 +53,28 @@ def plan_renders(
     return planned
 
 
+def plan_groups(
+    planned: Sequence[Render], classifiers: Mapping[str, Classifier]
+) -> list[list[Render]]:
+    """Pictures of one network, method and seed, as many as its device renders well in one pass.
+
+    They stay together whatever is there already, so that a picture is the same however it came
+    about. Classes and seeds that are asked for later make groups of their own, but for one.
+    """
+    alike: dict[tuple[str, str, int], list[Render]] = {}
+    for one in planned:
+        alike.setdefault((one.network, one.method, one.seed), []).append(one)
+    groups = []
+    for (network, _, _), pictures in alike.items():
+        # On a CPU nothing is won by more, and what an interruption costs grows.
+        device = classifiers[network].device
+        size = 2 if device.type == "cpu" else fastest_group(device)
+        groups += [pictures[start : start + size] for start in range(0, len(pictures), size)]
+    return groups
+
+
 def render_missing(
-    planned: Sequence[Render],
+    groups: Sequence[Sequence[Render]],
     classifiers: Mapping[str, Classifier],
     presets: Mapping[str, Preset],
     out: Path,
@@ -62,16 +82,21 @@ def render_missing(
     spectrum: Spectrum | None = None,
     memory_gib: float | None = None,
 ) -> int:
-    """Renders what is not there yet, writes the index; returns how many were made.
+    """Renders what is not there yet; returns how many were made. A group is one pass.
 
     memory_gib: as `maco.render` has it.
     Raises ValueError for a file of another configuration, before anything is rendered.
     """
     spectrum = spectrum or natural_spectrum()
-    todo = [one for one in planned if not _is_done(one, classifiers, presets, out, spectrum)]
-    steps = sum(presets[one.method].steps for one in todo)
+    missing = [
+        {one for one in group if not _is_done(one, classifiers, presets, out, spectrum)}
+        for group in groups
+    ]
+    todo = [(group, lacking) for group, lacking in zip(groups, missing, strict=True) if lacking]
+    steps = sum(presets[one.method].steps for group, _ in todo for one in group)
     with tqdm(total=steps, unit="step", desc="rendering", disable=not todo) as bar:
-        for network, method, group in _groups(todo, classifiers):
+        for group, lacking in todo:
+            network, method = group[0].network, group[0].method
             bar.set_postfix_str(f"{network}, {method}")
             made = render(
                 classifiers[network],
@@ -83,12 +108,12 @@ def render_missing(
                 progress=bar.update,
             )
             for one, visualization in zip(group, made, strict=True):
-                visualization.save(out / one.render)
-    _write_index(planned, out)
-    return len(todo)
+                if one in lacking:
+                    visualization.save(out / one.render)
+    return sum(map(len, missing))
 
 
-def _write_index(planned: Sequence[Render], out: Path) -> None:
+def write_index(planned: Sequence[Render], out: Path) -> None:
     """Lists what is planned, and what other calls left in the folder: a gallery shows it all."""
     listed = {one.render: asdict(one) for one in planned}
     path = out / INDEX
@@ -119,18 +144,3 @@ def _is_done(
             f"{path}.png was made with another {' and '.join(changed)}: choose another --out"
         )
     return True
-
-
-def _groups(
-    todo: Sequence[Render], classifiers: Mapping[str, Classifier]
-) -> Iterator[tuple[str, str, list[Render]]]:
-    """Pictures of one network and method, as many as its device renders well in one pass."""
-    by_method: dict[tuple[str, str], list[Render]] = {}
-    for one in todo:
-        by_method.setdefault((one.network, one.method), []).append(one)
-    for (network, method), pictures in by_method.items():
-        # On a CPU nothing is won by more, and what an interruption costs grows.
-        device = classifiers[network].device
-        size = 2 if device.type == "cpu" else fastest_group(device)
-        for start in range(0, len(pictures), size):
-            yield network, method, pictures[start : start + size]

@@ -83,9 +83,7 @@ def test_who_is_lost_is_submitted_again(parts, jobs, tmp_path, capsys):
 
 def test_who_is_lost_too_often_is_given_up_when_the_others_are_done(parts, jobs, tmp_path):
     engine = Puppets(tmp_path, ["die", "finish", "die", "die"])
-    with pytest.raises(
-        GaveUpError, match=r"1/2 was lost 3 times, at last: NODE_FAIL \(.*3.log"
-    ):
+    with pytest.raises(GaveUpError, match=r"1/2 was lost 3 times, at last: NODE_FAIL \(.*3.log"):
         see(parts, engine, jobs)
     assert parts[1].is_done()
 
