@@ -112,7 +112,8 @@ class Database:
     def migrate(self) -> None:
         """Brings the tables to this program's version, all or nothing; people may take part.
 
-        Raises DatabaseError if they are not as their version says, or if it cannot be done now.
+        Those of a newer program stay as they are, if this one can go on with them. Raises
+        DatabaseError if they are not as their version says, or if it cannot be done now.
         """
         writing = self.engine.execution_options(write=True)
         with self.explained("migrated, and is as it was"), writing.connect() as connection:
@@ -120,13 +121,18 @@ class Database:
             self._loosen(connection)
             with connection.begin():
                 self.wait_for_others(connection)
-                fault = None if schema.is_new(connection) else schema.damage(connection)
-                if fault:
-                    raise DatabaseError(f"the database {self.place} {fault}")
-                if not self.is_sqlite:
-                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_S}s'")
-                schema.upgrade(connection)
+                self._upgrade(connection)
                 self._check_references(connection)
+
+    def _upgrade(self, connection: Connection) -> None:
+        if not schema.is_new(connection):
+            fault = schema.damage(connection) or schema.strangeness(connection)
+            if fault:
+                raise DatabaseError(f"the database {self.place} {fault}")
+        if not self.is_sqlite:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_S}s'")
+        if schema.version(connection) in {None, *schema.known()}:
+            schema.upgrade(connection)
 
     def _loosen(self, connection: Connection) -> None:
         # SQLite drops a table to rebuild it: with foreign keys on, what refers to it would go too.

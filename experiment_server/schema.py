@@ -51,16 +51,20 @@ def is_new(connection: Connection) -> bool:
 
 def objection(connection: Connection) -> str | None:
     """Why this program cannot work with a database, as the rest of a sentence about it, or None."""
+    fault = damage(connection) or strangeness(connection)
     there, revisions = version(connection), known()
-    fault = damage(connection)
-    if fault or there == revisions[0]:
+    if fault or there not in revisions[1:]:
         return fault
-    if there in revisions:
-        return (
-            f"is of an older version ({there}): back it up and run"
-            " flask --app experiment_server migrate"
-        )
-    if _oldest_program(connection) in revisions:
+    return (
+        f"is of an older version ({there}): back it up and run"
+        " flask --app experiment_server migrate"
+    )
+
+
+def strangeness(connection: Connection) -> str | None:
+    """That a newer program made tables with which this one cannot go on, or None."""
+    there, revisions = version(connection), known()
+    if there is None or there in revisions or _oldest_program(connection) in revisions:
         return None
     return (
         f"is of version {there}, which this program does not know:"
