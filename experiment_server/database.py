@@ -206,8 +206,9 @@ def _sqlite(url: Any) -> Engine:
 
 
 def _postgresql(url: Any) -> Engine:
-    # Connections are not asked for a sign of life before each use: after a restart of the database
-    # the first request is answered with 503, which browsers send again, and the pool is renewed.
+    # Connections are not asked for a sign of life before each use (0.04 to 0.08 ms, and a way to
+    # another machine and back): after a restart of the database the first request of a process is
+    # answered with 503, which browsers send again, and all its connections are renewed.
     watchful = {name: value for name, value in _WATCHFUL.items() if name not in url.query}
     engine = create_engine(
         url,
