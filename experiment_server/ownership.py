@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+import click
+from flask.cli import with_appcontext
+from sqlalchemy import select, update
 
+from experiment_server.audit import record
 from experiment_server.database import DatabaseError
-from experiment_server.experiment import Experiment
-from experiment_server.models import StudyState
+from experiment_server.experiment import Experiment, experiment
+from experiment_server.models import Identity, Participant, StudyState
 from experiment_server.security import keyed
 
 
@@ -37,9 +40,40 @@ def foreign_key(running: Experiment) -> str | None:
     where = running.config.data / "secret_key" if running.config.key_is_local else "SECRET_KEY"
     return (
         f"{where} is not the key that the database {running.database.place} was begun with:"
-        " nobody would be known again, and everybody could take part twice; put the old one back"
+        " nobody would be known again, and everybody could take part twice; put the old one back,"
+        " or if it is lost: flask --app experiment_server rekey"
     )
+
+
+def rekey(running: Experiment) -> tuple[int, int]:
+    """Makes people known by the present secret key; how many are, and how many cannot be.
+
+    Their cookies end with the old key: they come back by Prolific's link, to where they were.
+    Who cannot be known again are those whose Prolific ids were forgotten.
+    """
+    config, known = running.config, 0
+    with running.database.write() as session:
+        query = select(Participant, Identity).join_from(Participant, Identity, isouter=True)
+        people = session.execute(query.where(Participant.kind != "preview")).all()
+        for person, identity in people:
+            if identity is not None:
+                person.person_key = keyed(config, "person", identity.prolific_pid)
+                submission = (identity.prolific_study_id, identity.submission_id)
+                person.submission_key = keyed(config, "submission", *submission)
+                known += 1
+        session.execute(update(StudyState).values(key_check=_key_check(running)))
+        record(session, "command line", "rekey", {"known": known}, running.now())
+    return known, len(people) - known
 
 
 def _key_check(running: Experiment) -> str:
     return keyed(running.config, "key check")
+
+
+@click.command("rekey")
+@with_appcontext
+def rekey_command() -> None:
+    """Makes people known by the present SECRET_KEY, if theirs is lost. Stop the server first."""
+    known, unknown = rekey(experiment())
+    click.echo(f"known by the present key: {known}; they come back by Prolific's link")
+    click.echo(f"not known again, since their Prolific ids were forgotten: {unknown}")

@@ -9,6 +9,7 @@ from experiment_server.audit import audit_command
 from experiment_server.backup import backup_command, restore_command
 from experiment_server.export import export_command
 from experiment_server.identities import forget_command, payments_command
+from experiment_server.ownership import rekey_command
 from experiment_server.recruitment import pause_command, resume_command
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -17,6 +18,7 @@ COMMANDS: tuple[click.Command, ...] = (
     forget_command,
     backup_command,
     restore_command,
+    rekey_command,
     admin_password_command,
     pause_command,
     resume_command,

@@ -10,13 +10,15 @@ import sys
 import pytest
 from bundles import make_bundle
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import delete, select, text
+from stories import DEVICE
 from werkzeug.security import generate_password_hash
 
 from experiment_server import create_app
 from experiment_server.bundle import Bundle
 from experiment_server.config import ConfigError, read_config, read_settings
 from experiment_server.database import Database, DatabaseError
+from experiment_server.models import Identity, Participant
 
 LONG = "x" * 32
 
@@ -285,6 +287,31 @@ def test_another_secret_key_is_noticed(make_app, monkeypatch):
     answer = make_app(secret_key=other).test_cli_runner().invoke(args=["check"])
     assert "MISSING SECRET_KEY: SECRET_KEY is not the key" in answer.output
     assert answer.exit_code == 1
+
+
+def test_people_are_known_by_a_new_key_when_theirs_is_lost(make_app, person, monkeypatch):
+    someone, forgotten = person(), person()
+    for one in (someone, forgotten):
+        one.arrive()
+        one.agree()
+        one.post("/study/device", report=DEVICE)
+    other = SecretStr("another key of tests, of more than 32 characters")
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "true")
+    monkeypatch.setattr(sys, "argv", ["flask", "rekey"])
+    app = make_app(secret_key=other)
+    with app.extensions["experiment"].database.write() as session:
+        session.execute(delete(Identity).where(Identity.prolific_pid == forgotten.pid))
+    answer = app.test_cli_runner().invoke(args=["rekey"])
+    assert answer.output.startswith("known by the present key: 1; they come back")
+    assert "since their Prolific ids were forgotten: 1\n" in answer.output
+    monkeypatch.undo()
+    app = make_app(secret_key=other)
+    someone.move_to(app.test_client())
+    assert someone.client.get("/study").status_code == 401  # the old cookie
+    assert "welcome back" in someone.arrive().get_data(as_text=True).lower()
+    assert "/study/instructions" in someone.agree().get_data(as_text=True)
+    with app.extensions["experiment"].database.read() as session:
+        assert len(session.scalars(select(Participant.id)).all()) == 2
 
 
 @pytest.mark.parametrize("line", ["--help", "export --help", "rehearse --help", "prolific --help"])
