@@ -58,10 +58,12 @@ def _look(running: Experiment) -> str:
 
 
 def _suits(connection: Connection) -> bool:
-    """Whether this program can work with the tables. What `schema.objection` also looks at, every
-    table and column, was looked at when the process began."""
+    """Whether this program can work with the tables, by their version alone.
+
+    Every table and column was looked at when the process began (`schema.objection`).
+    """
     there, ours = schema.version(connection), _revisions()
-    if there == ours[0] or there in ours:
+    if there in ours:
         return there == ours[0]
     oldest_program = connection.execute(text("SELECT oldest_program FROM compatibility"))
     return oldest_program.scalar_one_or_none() in ours

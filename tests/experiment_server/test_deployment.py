@@ -1,0 +1,125 @@
+"""What is deployed: several workers as gunicorn is told to run them, and the files around them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from servers import Server, stored_outcomes, stored_responses
+
+from experiment_server.bots import Habits, run_bots
+
+ROOT = Path(__file__).parents[2]
+GUNICORN = [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "deploy/gunicorn.conf.py")]
+TOKEN = "a token for Prometheus"
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def server(bundle_folder, database_url, tmp_path) -> Iterator[Server]:
+    environment = {
+        "STUDY": str(bundle_folder),
+        "DATABASE_URL": database_url,
+        "DATA": str(tmp_path),
+        "SECRET_KEY": "a secret of tests, of more than 32 characters",
+        "LOG": "json",
+        "METRICS_TOKEN": TOKEN,
+        "WEB_CONCURRENCY": "2",
+    }
+    started = Server(environment, tmp_path / "server.log")
+    where = f"--bind=127.0.0.1:{started.port}"
+    started.command = [*GUNICORN, where, "servers:create_hurried_app()"]
+    started.start()
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+def counted(server: Server, name: str, **labels: str) -> float:
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    page = httpx.get(f"{server.url}/metrics", headers=bearer, trust_env=False).text
+    samples = [one for family in text_string_to_metric_families(page) for one in family.samples]
+    return sum(
+        one.value
+        for one in samples
+        if one.name == f"experiment_{name}" and labels.items() <= one.labels.items()
+    )
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_workers_serve_count_and_reload_together(server, database_url):
+    process = server.process
+    threading.Timer(1.0, lambda: os.kill(process.pid, signal.SIGHUP)).start()
+    report = run_bots(server.url, 12, arrival_s=4, habits=Habits(pace=60), seed="workers")
+    assert report.errors == []
+    assert stored_outcomes(database_url) == {"completed": 12}
+    stored = stored_responses(database_url)
+    assert set(stored) == set(report.acknowledged)
+    assert counted(server, "responses_total", kind="stored") == len(stored)
+    assert counted(server, "participants", outcome="completed") == 12
+    log = server.log.read_text()
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert len({line["pid"] for line in lines if line["message"] == "request"}) >= 2
+    assert "Hang up" in log
+    people = {one.prolific_pid for one in stored}
+    assert len(people) == 12
+    assert not any(word in log for word in (*people, "PROLIFIC_PID", "10.0.0.", "httpx"))
+    server.stop()
+    assert not (SHARED_MEMORY / f"experiment-server-{process.pid}").exists()
+
+
+def test_several_workers_are_refused_with_sqlite(tmp_path):
+    environment = {**os.environ, "WEB_CONCURRENCY": "2", "DATABASE_URL": ""}
+    done = subprocess.run(
+        [*GUNICORN, "--check-config"], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "Error: WEB_CONCURRENCY is 2: with SQLite one process serves" in done.stderr
+
+
+def test_what_compose_asks_for_is_explained():
+    asked = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text()))
+    explained = (ROOT / "docs/deployment.md").read_text()
+    assert len(asked) > 5
+    assert [name for name in asked if f"{name}=" not in explained] == []
+
+
+def test_caddy_understands_its_file():
+    caddy = shutil.which("caddy")
+    if caddy is None:
+        pytest.skip("caddy is not installed")
+    command = [caddy, "validate", "--adapter", "caddyfile", "--config", "deploy/Caddyfile"]
+    environment = {**os.environ, "DOMAIN": "study.example.org"}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert "Valid configuration" in done.stdout + done.stderr, done.stderr
+
+
+def test_systemd_understands_its_units(tmp_path):
+    systemd = shutil.which("systemd-analyze")
+    if systemd is None:
+        pytest.skip("systemd is not installed")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("flask", "gunicorn"):
+        shutil.copy("/bin/true", programs / name)
+    units = []
+    for unit in [*ROOT.glob("deploy/*.service"), *ROOT.glob("deploy/*.timer")]:
+        text = unit.read_text().replace("/srv/study/toolkit/.venv/bin", str(programs))
+        units.append(tmp_path / unit.name)
+        units[-1].write_text(text)
+    assert len(units) == 3
+    done = subprocess.run([systemd, "verify", *units], capture_output=True, text=True)
+    ours = [line for line in done.stderr.splitlines() if "experiment-server" in line]
+    assert ours == []
