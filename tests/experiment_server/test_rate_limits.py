@@ -131,3 +131,10 @@ def test_without_the_database_the_answer_is_calm_and_limits_hold(
         assert [guess(app) for _ in range(6)] == [503] * 5 + [429]
     monkeypatch.setattr(limiter, "_Limiter__last_check_backend", 0.0)  # time to ask it again
     assert guess(app) == 403
+
+
+@on_postgresql
+def test_no_count_waits_for_the_disk(inside):
+    query = text("SELECT relpersistence FROM pg_class WHERE relname = 'request_counts'")
+    with inside.app.extensions[KEY].database.read() as session:
+        assert session.scalars(query).one() in {"u", b"u"}  # unlogged
