@@ -212,7 +212,7 @@ def _log_sqlite(path: Path) -> int:
 
 
 def _restore_postgresql(path: Path, database: Database, overwrite: bool) -> None:
-    with database.engine.connect() as connection:
+    with database.explained("restored"), database.engine.connect() as connection:
         if inspect(connection).get_table_names():
             _refuse_unless(overwrite, database)
         others = connection.exec_driver_sql(

@@ -12,9 +12,11 @@ from flask.cli import with_appcontext
 from sqlalchemy import select
 
 from experiment_server.bots import bots_command
+from experiment_server.database import DatabaseError
 from experiment_server.experiment import experiment
 from experiment_server.models import Participant
 from experiment_server.moving import move_command
+from experiment_server.ownership import claim, foreign_key
 from experiment_server.prolific_commands import prolific_cli
 from experiment_server.readiness import MARKS, inspect
 from experiment_server.rehearsal import rehearse_command
@@ -92,9 +94,17 @@ def serve_command(port: int, threads: int) -> None:
 @click.command("migrate")
 @with_appcontext
 def migrate_command() -> None:
-    """Brings the database to this program's version; back it up first."""
-    experiment().database.migrate()
-    click.echo(f"{experiment().database.place} is up to date")
+    """Brings the database to this program's version, and tries whether a server could begin."""
+    running = experiment()
+    try:
+        running.database.migrate()
+        claim(running)
+        problem = foreign_key(running)
+    except DatabaseError as error:
+        raise click.ClickException(str(error)) from error
+    if problem:
+        raise click.ClickException(problem)
+    click.echo(f"{running.database.place} is up to date")
 
 
 @click.command("keys")

@@ -6,12 +6,15 @@ import os
 import re
 import shutil
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from bundles import make_bundle
 from crowds import add
+from pydantic import SecretStr
 from servers import serving, stored_outcomes, stored_responses
 from sqlalchemy import func, inspect, select, text
 
@@ -223,6 +226,23 @@ def test_tables_that_are_not_as_they_say(running, database, make_app, changes, f
     assert state(database) == before
     with database.read() as session:
         assert session.scalars(select(func.count()).select_from(Response)).one() == 21
+
+
+def test_the_command_tries_whether_a_server_could_begin(app, make_app, monkeypatch, tmp_path):
+    def migrate(app):
+        return app.test_cli_runner().invoke(args=["migrate"])
+
+    assert migrate(app).output.endswith("is up to date\n")
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "true")
+    monkeypatch.setattr(sys, "argv", ["flask", "migrate"])
+    other = make_app(secret_key=SecretStr("another key of tests, of more than 32 characters"))
+    answer = migrate(other)
+    assert answer.exit_code == 1
+    assert answer.output.startswith("Error: SECRET_KEY is not the key")
+    other = make_app(study=make_bundle(tmp_path / "other", name="other"))
+    answer = migrate(other)
+    assert answer.exit_code == 1
+    assert "belongs to the study 'tiny'" in answer.output
 
 
 def test_a_place_without_tables_is_filled(database):

@@ -17,6 +17,7 @@ from postgresql import MissingError, free_port, prepare, running_cluster
 from servers import serving, stored_outcomes, stored_responses
 from sqlalchemy import text
 
+from experiment_server.backup import backup
 from experiment_server.bots import Habits, new_report, run_bots
 from experiment_server.database import Database, DatabaseError
 from experiment_server.text import QUIZ
@@ -119,16 +120,39 @@ def test_a_host_that_is_silent():
         assert "timeout" in refusal(f"postgresql://study:secret@127.0.0.1:{port}/x")
 
 
+@pytest.mark.parametrize("words", ["check", "migrate", "restore", "export --out export"])
+def test_commands_say_so_in_one_line(app, running, bundle_folder, tmp_path, words):
+    path = backup(running, tmp_path)
+    words = f"restore {path}" if words == "restore" else words
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "experiment_server", *words.split()],
+        env=nowhere(bundle_folder, tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("Error: the database postgresql+psycopg://study:***@127.0.0.1")
+    assert "Connection refused" in line
+
+
+def nowhere(bundle_folder, tmp_path):
+    """The environment of a server whose database cannot be reached."""
+    url = f"postgresql://study:secret@127.0.0.1:{free_port()}/x"
+    ours = {"STUDY": str(bundle_folder), "DATABASE_URL": url, "DATA": str(tmp_path)}
+    return {**os.environ, **ours}
+
+
 @pytest.mark.parametrize("server", ["gunicorn", "waitress"])
 def test_a_server_that_cannot_begin_says_so_in_one_line(bundle_folder, tmp_path, server):
-    url = f"postgresql://study:secret@127.0.0.1:{free_port()}/x"
     words = {
         "gunicorn": ["--bind=127.0.0.1:0", "--no-control-socket", "experiment_server:create_app()"],
         "waitress": ["--listen=127.0.0.1:0", "--call", "experiment_server:create_app"],
     }[server]
     done = subprocess.run(
         [sys.executable, "-m", server, *words],
-        env={**os.environ, "STUDY": str(bundle_folder), "DATABASE_URL": url, "DATA": str(tmp_path)},
+        env=nowhere(bundle_folder, tmp_path),
         cwd=tmp_path,
         capture_output=True,
         text=True,
