@@ -2,8 +2,8 @@
 
 A place is held by who completed the study, and by who is taking part and gave a sign of life
 lately. It is free again when somebody leaves, is sent away or falls silent; who is heard of again
-gets the place back as soon as there is one, and who finishes without is kept as `late`. So a server
-that was away for an hour, or whose clock was put forward, costs nobody the place for long.
+gets the place back, unless the target is reached: then who finishes is kept as `late`. So a server
+that was away for an hour, or whose clock was put forward, costs nobody the place.
 """
 
 from __future__ import annotations
@@ -80,12 +80,15 @@ def take_back(session: Session, experiment: Experiment, participant: Participant
     """Gives who fell silent and is heard of again the place back, if there is one."""
     if participant.slot_freed_at is None:
         return
-    lock(session)
-    # Taking the place back is a dealing too: who is silent by now must not count on theirs.
-    _free_the_silent(session, experiment)
-    held = places_held(session, experiment, participant.kind)
-    if _has_room(experiment, held, str(participant.condition)):
-        participant.slot_freed_at = None
+    target = experiment.settings.recruitment.target_per_condition
+    if target is not None:
+        lock(session)
+        # Taking the place back is a dealing too: who is silent by now must not count on theirs.
+        _free_the_silent(session, experiment)
+        held = places_held(session, experiment, participant.kind)
+        if held[str(participant.condition)] >= target:
+            return
+    participant.slot_freed_at = None
 
 
 def free_slot(participant: Participant, outcome: str, now: datetime) -> None:
@@ -153,13 +156,6 @@ def _free_the_silent(session: Session, experiment: Experiment) -> None:
     )
     for participant in session.scalars(silent):
         participant.slot_freed_at = experiment.now()
-
-
-def _has_room(experiment: Experiment, held: Counter[str], condition: str) -> bool:
-    target = experiment.settings.recruitment.target_per_condition
-    if target is not None:
-        return held[condition] < target
-    return held[condition] <= min(held[name] for name in experiment.conditions)
 
 
 def _least(choices: Iterable[T], held: Counter[T], chance: Random) -> T:

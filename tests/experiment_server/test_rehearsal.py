@@ -150,7 +150,8 @@ def test_times_are_in_human_time(bundle_folder, out):
 
 def test_who_is_away_for_long_may_lose_the_place(bundle_folder, out):
     habits = Habits(come_back_late=0.6, away_s=7200, images=False)
-    rehearse(bundle_folder, out, participants=16, habits=habits)
+    settings = Settings.model_validate({"recruitment": {"target_per_condition": 3}})
+    rehearse(bundle_folder, out, participants=16, habits=habits, settings=settings)
     late = Counter(row["late"] for row in table(out / "participants.csv"))
     assert late["1"] >= 1 and late["0"] >= 8
 

@@ -87,6 +87,20 @@ def test_a_browser_with_a_wrong_clock_gets_our_time(at_task, stored, clock):
     assert row.timing["clock_offset_ms"] == pytest.approx(hour_ms)
 
 
+def test_a_response_takes_back_a_place_that_silence_had_freed(at_task, running, clock):
+    def places():
+        with running.database.read() as session:
+            return [one.slot_freed_at is None for one in session.scalars(select(Participant))]
+
+    someone = at_task()
+    first, second = someone.state()["trials"]
+    clock.advance(hours=1)
+    at_task()
+    assert places() == [False, True]
+    someone.answer(first)
+    assert places() == [True, True]
+
+
 def test_sent_twice_is_stored_once_and_the_first_stands(at_task, stored):
     someone = at_task()
     [first, _] = someone.state()["trials"]
