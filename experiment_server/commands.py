@@ -92,12 +92,13 @@ def serve_command(port: int, threads: int) -> None:
 
 
 @click.command("migrate")
+@click.option("--serving", is_flag=True, help="Refuse what a running server could not go on with.")
 @with_appcontext
-def migrate_command() -> None:
+def migrate_command(serving: bool) -> None:
     """Brings the database to this program's version, and tries whether a server could begin."""
     running = experiment()
     try:
-        running.database.migrate()
+        running.database.migrate(serving=serving)
         claim(running)
         problem = foreign_key(running)
     except DatabaseError as error:

@@ -109,11 +109,12 @@ class Database:
         if is_new:
             self.migrate()
 
-    def migrate(self) -> None:
+    def migrate(self, *, serving: bool = False) -> None:
         """Brings the tables to this program's version, all or nothing; people may take part.
 
-        Those of a newer program stay as they are, if this one can go on with them. Raises
-        DatabaseError if they are not as their version says, or if it cannot be done now.
+        Those of a newer program stay as they are, if this one can go on with them. serving: it is
+        refused where a server that runs still could not go on. Raises DatabaseError if the tables
+        are not as their version says, or if it cannot be done now.
         """
         writing = self.engine.execution_options(write=True)
         with self.explained("migrated, and is as it was"), writing.connect() as connection:
@@ -121,8 +122,14 @@ class Database:
             self._loosen(connection)
             with connection.begin():
                 self.wait_for_others(connection)
+                before = None if schema.is_new(connection) else schema.version(connection)
                 self._upgrade(connection)
                 self._check_references(connection)
+                if serving and schema.outdated(connection, before):
+                    raise DatabaseError(
+                        f"the database {self.place} is as it was: servers of its version ({before})"
+                        " could not go on; stop them, and migrate without --serving"
+                    )
 
     def _upgrade(self, connection: Connection) -> None:
         if not schema.is_new(connection):

@@ -72,6 +72,14 @@ def strangeness(connection: Connection) -> str | None:
     )
 
 
+def outdated(connection: Connection, before: str | None) -> bool:
+    """Whether programs of the version before cannot go on with a database as it is now."""
+    revisions = known()
+    if before not in revisions:
+        return False
+    return _oldest_program(connection) not in revisions[revisions.index(before) :]
+
+
 def damage(connection: Connection) -> str | None:
     """What of the tables is not as their version says, as the rest of a sentence, or None."""
     there, revisions, found = version(connection), known(), _columns(connection)

@@ -120,7 +120,11 @@ def test_a_migration_that_takes_away_ends_the_program_before(release, database, 
 
 
 def test_a_migration_that_asks_for_more_ends_the_program_before(release, database, monkeypatch):
+    before = state(database)
     release(COLUMN, oldest_program=NEXT)
+    line = refusal(lambda: database.migrate(serving=True))
+    assert f"is as it was: servers of its version ({NOW}) could not go on; stop them" in line
+    assert state(database) == before
     database.migrate()
     monkeypatch.setattr(schema, "MIGRATIONS", MIGRATIONS)
     assert f"of version {NEXT}, which this program does not know" in refusal(database.prepare)
@@ -230,7 +234,7 @@ def test_tables_that_are_not_as_they_say(running, database, make_app, changes, f
 
 def test_the_command_tries_whether_a_server_could_begin(app, make_app, monkeypatch, tmp_path):
     def migrate(app):
-        return app.test_cli_runner().invoke(args=["migrate"])
+        return app.test_cli_runner().invoke(args=["migrate", "--serving"])
 
     assert migrate(app).output.endswith("is up to date\n")
     monkeypatch.setenv("FLASK_RUN_FROM_CLI", "true")
@@ -312,5 +316,5 @@ def migrate_to_next_release(database_url, folder, monkeypatch):
         elsewhere.setattr(schema, "MIGRATIONS", copy_release(folder))
         add_migration(folder, COLUMN)
         database = Database(database_url)
-        database.migrate()
+        database.migrate(serving=True)
         database.engine.dispose()
