@@ -7,6 +7,8 @@ of a cluster go on when this command is stopped; run it again, and it watches on
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -57,6 +59,7 @@ def main(
     study: Path, out: Path | None, images: Path | None, memory_gib: float | None, **options: Any
 ) -> None:
     """The command line."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that processes end with it
     try:
         config = read_config(study)
         out = (out or Path("studies") / config.name).absolute()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,6 @@ class Part:
     def __str__(self) -> str:
         return "the merge" if self.shard is None else f"shard {self.shard}"
 
-    def is_done(self) -> bool:
-        """Whether nothing is left to do; it stands in the files alone."""
-        return (self.out / STUDY_FILE).is_file() or self.shard in finished_shards(self.out)
-
     def __call__(self) -> None:
         """Does it. What cannot be done ends it with one line, as on the command line."""
         try:
@@ -78,3 +75,12 @@ class Part:
         if self.memory_gib is not None:
             words += ["--memory", self.memory_gib]
         return [str(word) for word in words]
+
+
+def undone(parts: Sequence[Part]) -> list[Part]:
+    """Those parts of one study of which something is left to do; it stands in the files alone."""
+    out = parts[0].out
+    if (out / STUDY_FILE).is_file():
+        return []
+    done = set(finished_shards(out))
+    return [part for part in parts if part.shard not in done]

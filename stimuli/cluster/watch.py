@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from maco.files import write_atomically
 from stimuli.cluster.engines import Engine, last_words
-from stimuli.cluster.part import Part
+from stimuli.cluster.part import Part, undone
 
 SEEN_MISSING = 2  # polls in a row: what a job wrote last may not be seen at once on other machines
 
@@ -108,7 +108,7 @@ class _Watch:
         """Asks files and engine. Who was lost becomes due, or is given up."""
         # In this order: a job that ends in between is then done, not lost.
         self.alive = self.engine.alive(self.jobs.present())
-        self.open = [part for part in self.parts if not part.is_done()]
+        self.open = undone(self.parts)
         for part in self.open:
             job = self.jobs.last(part)
             self._unseen[part.name] = 0 if job in self.alive else self._unseen[part.name] + 1
