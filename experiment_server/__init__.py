@@ -28,6 +28,7 @@ from experiment_server.entry import entry
 from experiment_server.experiment import KEY, SYSTEM_CHANCE, Experiment, utc_now
 from experiment_server.failures import register_failures
 from experiment_server.health import health
+from experiment_server.images import Images
 from experiment_server.metrics import metrics, observe
 from experiment_server.ownership import claim, foreign_key
 from experiment_server.prolific import prolific
@@ -91,6 +92,7 @@ def _create_app(config: Config, now: Callable[[], datetime], chance: Random) -> 
     register_failures(app)
     for blueprint in (entry, task, prolific, admin, health, metrics):
         app.register_blueprint(blueprint)
+    app.wsgi_app = Images(app, running)  # type: ignore[method-assign]
     return _with_commands(app)
 
 

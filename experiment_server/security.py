@@ -61,6 +61,23 @@ class CarefulJSON(DefaultJSONProvider):
             raise ValueError("nested too deep") from error
 
 
+def fixed_headers(config: Config) -> dict[str, str]:
+    """The headers that every answer carries."""
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Embedder-Policy": "require-corp",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    }
+    if config.live:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return headers
+
+
 def protect(app: Flask, config: Config) -> None:
     """Sessions, CSRF, rate and body limits, and the headers of every answer."""
     app.config.update(
@@ -80,22 +97,12 @@ def protect(app: Flask, config: Config) -> None:
     csrf.init_app(app)
     limiter.init_app(app)
 
+    headers = fixed_headers(config)
+
     @app.after_request
     def _headers(response: Response) -> Response:
-        headers: dict[str, Any] = {
-            "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": "DENY",
-            "Referrer-Policy": "no-referrer",
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Cross-Origin-Embedder-Policy": "require-corp",
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-        }
-        if config.live:
-            headers["Strict-Transport-Security"] = "max-age=31536000"
         if request.endpoint not in {"static", "task.image"}:
-            headers["Cache-Control"] = "no-store"
+            response.headers.setdefault("Cache-Control", "no-store")
         for name, value in headers.items():
             response.headers.setdefault(name, value)
         return response

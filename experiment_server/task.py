@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mimetypes
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from flask import Blueprint, abort, current_app, jsonify, request
@@ -22,6 +21,7 @@ from experiment_server import participants
 from experiment_server.answers import Answer
 from experiment_server.assignment import take_back
 from experiment_server.experiment import Experiment, experiment
+from experiment_server.images import CACHE, dealt
 from experiment_server.models import Login, Participant, Response
 from experiment_server.security import digest_token, limiter
 
@@ -274,37 +274,19 @@ def preload() -> ResponseReturnValue:
 @task.get("/images/<name>")
 @limiter.exempt
 def image(name: str) -> ResponseReturnValue:
-    """An image of the participant's own trials; any other name is not found."""
+    """An image of the participant's own trials, where images.py did not answer; else, why not."""
     running = experiment()
     token = cookie.get("token")
     if not isinstance(token, str):
         abort(401)
-    dealt = _dealt(running, digest_token(token))
-    if dealt is None or name not in running.bundle.images_of(*dealt):
-        abort(404)
-    content = running.bundle.image_path(name).read_bytes()
-    answer = current_app.response_class(content, mimetype=mimetypes.guess_type(name)[0])
-    answer.headers["Cache-Control"] = "private, max-age=31536000, immutable"
-    return answer
-
-
-def _dealt(running: Experiment, token_digest: str) -> tuple[str, int] | None:
-    """Condition and list of a browser. Once dealt they never change, so they are remembered."""
     try:
-        return _remembered(running, token_digest)
+        may_see = name in running.bundle.images_of(*dealt(running, digest_token(token)))
     except LookupError:
-        return None
-
-
-@lru_cache(maxsize=20_000)
-def _remembered(running: Experiment, token_digest: str) -> tuple[str, int]:
-    with running.database.read() as session:
-        query = (
-            select(Participant.condition, Participant.list_index)
-            .join(Login)
-            .where(Login.token_digest == token_digest)
-        )
-        found = session.execute(query).one_or_none()
-    if found is None or found.condition is None or found.list_index is None:
-        raise LookupError(token_digest)
-    return found.condition, found.list_index
+        may_see = False
+    if not may_see:
+        abort(404)
+    answer = current_app.response_class(
+        running.bundle.image_path(name).read_bytes(), mimetype=mimetypes.guess_type(name)[0]
+    )
+    answer.headers.set(*CACHE)
+    return answer

@@ -304,3 +304,33 @@ def test_what_a_browser_says_of_loading_is_kept(at_task, running):
     assert someone.send("/task/preload", {"report": [1]}).status_code == 422
     assert someone.send("/task/preload", {"report": {"a": "\0"}}).status_code == 422
     assert someone.send("/task/preload", [1]).status_code == 422
+
+
+def test_images_carry_the_headers_of_every_answer_and_are_kept(at_task):
+    someone = at_task()
+    [first, _] = someone.state()["trials"]
+    answer = someone.client.get(f"/images/{first['queries'][0]}")
+    assert (answer.status_code, answer.mimetype) == (200, "image/png")
+    page = someone.get("/study")
+    for name in (
+        "Content-Security-Policy",
+        "X-Content-Type-Options",
+        "Cross-Origin-Resource-Policy",
+    ):
+        assert answer.headers[name] == page.headers[name]
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert "private" in answer.headers["Cache-Control"]
+
+
+def test_a_cookie_that_we_did_not_sign_opens_no_image(at_task, app):
+    someone = at_task()
+    [first, _] = someone.state()["trials"]
+    path = f"/images/{first['queries'][0]}"
+    signed = someone.client.get_cookie("study").value
+    payload, _, rest = signed.partition(".")
+    stranger = app.test_client()
+    for forged in (f"{payload}.{rest[:-4]}AAAA", payload, "", "x.y.z"):
+        stranger.set_cookie("study", forged)
+        assert stranger.get(path).status_code == 401
+    stranger.set_cookie("study", signed)
+    assert stranger.get(path).status_code == 200
