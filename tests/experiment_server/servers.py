@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from sqlalchemy import select
 from experiment_server import create_app, schema
 from experiment_server.bots import Acknowledged
 from experiment_server.database import Database
+from experiment_server.experiment import utc_now
 from experiment_server.models import Identity, Participant, Response
 from experiment_server.security import limiter
 
 HERE = Path(__file__).parent
-START_S = 20
+START_S = 60
 GUNICORN = ("-m", "gunicorn", "--keep-alive=75", "--no-control-socket")
 WAITRESS = ("-m", "waitress", "--threads=8", "--call")
 
@@ -34,6 +36,13 @@ def create_hurried_app() -> Flask:
     """The application without limits on how fast one browser may be: bots are in a hurry."""
     limiter.enabled = False
     return create_app()
+
+
+def create_unsteady_app() -> Flask:
+    """The same, by a clock that is as many seconds ahead as the file CLOCK says."""
+    limiter.enabled = False
+    clock = Path(os.environ["CLOCK"])
+    return create_app(now=lambda: utc_now() + timedelta(seconds=float(clock.read_text())))
 
 
 def create_released_app() -> Flask:
@@ -58,7 +67,8 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
-        self.environment = {**os.environ, **environment, "PROXIES": "1", "PYTHONPATH": str(HERE)}
+        path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self.environment = {**os.environ, **environment, "PROXIES": "1", "PYTHONPATH": path}
         where = f"127.0.0.1:{self.port}"
         self.command = [
             sys.executable,
@@ -118,6 +128,7 @@ def serving(study: Path, database_url: str, folder: Path, **options: Any) -> Ite
         "DATA": str(folder / "instance"),
         "SECRET_KEY": "a secret of tests, of more than 32 characters",
         "SETTINGS": str(options.pop("settings", "")),
+        **options.pop("environment", {}),
     }
     server = Server(environment, folder / "server.log", **options)
     server.start()
