@@ -88,6 +88,7 @@ def protect(app: Flask, config: Config) -> None:
         SESSION_COOKIE_SECURE=config.live,
         MAX_CONTENT_LENGTH=BODY_LIMIT_BYTES,
         MAX_FORM_MEMORY_SIZE=BODY_LIMIT_BYTES,
+        SEND_FILE_MAX_AGE_DEFAULT=600,  # styles and scripts: not asked for again by every page
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: reading slowly is no attack
         WTF_CSRF_SSL_STRICT=False,  # the referrer is withheld by our own policy
     )
