@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -26,7 +27,8 @@ from experiment_server import schema
 
 STARTING = 20230606  # of PostgreSQL's advisory locks, the one for making tables
 BUSY_S = 5  # the longest that a writer waits for the writers before it
-CONNECT_S = 5  # the longest that a request waits for a database that does not answer
+CONNECT_S = 5  # the longest that a request waits for a new connection
+PATIENCE_S = 8  # the longest that it waits for an answer: a database that is frozen gives none
 IDLE_S = 60  # after so long a transaction whose program went away is ended, and its locks with it
 MIGRATION_LOCK_S = 2  # the longest that people wait for a migration that waits for others
 # A database that is away, full or locked, of either kind: later the same may well be possible.
@@ -48,13 +50,13 @@ class DatabaseError(RuntimeError):
 class Database:
     """One engine, and the two ways to use it: `read` and `write`, each one transaction."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience_s: float | None = PATIENCE_S) -> None:
         self.url = _parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if not self.is_sqlite:
             self.url = self.url.set(drivername="postgresql+psycopg")
         try:
-            self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
+            self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url, patience_s)
         except OSError as error:
             raise DatabaseError(
                 f"the database {self.place} cannot be opened: {error.strerror}"
@@ -142,11 +144,12 @@ class Database:
             schema.upgrade(connection)
 
     def _loosen(self, connection: Connection) -> None:
-        # SQLite drops a table to rebuild it: with foreign keys on, what refers to it would go too.
+        driver: Any = connection.connection.dbapi_connection
         if self.is_sqlite:
-            cursor = connection.connection.cursor()
-            cursor.execute("PRAGMA foreign_keys = OFF")
-            cursor.close()
+            # A table is dropped to be rebuilt: with foreign keys on, what refers to it goes too.
+            driver.execute("PRAGMA foreign_keys = OFF").close()
+        else:
+            driver.patience_s = None  # a large table takes its time
 
     def _check_references(self, connection: Connection) -> None:
         if self.is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
@@ -212,7 +215,7 @@ def _sqlite(url: Any) -> Engine:
     return engine
 
 
-def _postgresql(url: Any) -> Engine:
+def _postgresql(url: Any, patience_s: float | None) -> Engine:
     # Connections are not asked for a sign of life before each use (0.04 to 0.08 ms, and a way to
     # another machine and back): after a restart of the database the first request of a process is
     # answered with 503, which browsers send again, and all its connections are renewed.
@@ -225,7 +228,7 @@ def _postgresql(url: Any) -> Engine:
         pool_timeout=CONNECT_S,
         hide_parameters=True,
     )
-    event.listen(engine, "do_connect", _Door())
+    event.listen(engine, "do_connect", _Door(patience_s))
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, record: Any) -> None:
@@ -236,13 +239,37 @@ def _postgresql(url: Any) -> Engine:
     return engine
 
 
+class _Connection(psycopg.Connection[Any]):
+    """One that is given up when a statement is not answered in time."""
+
+    patience_s: float | None = PATIENCE_S
+
+    def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
+        """What psycopg calls for whatever it must wait for; `gen` is resumed every 0.1 s."""
+        return super().wait(self._in_time(gen), *arguments, **options)
+
+    def _in_time(self, waiting: Any) -> Generator[Any, Any, Any]:
+        end_s = None if self.patience_s is None else monotonic() + self.patience_s
+        ready = None
+        while True:
+            try:
+                wanted = waiting.send(ready)
+            except StopIteration as answered:
+                return answered.value
+            ready = yield wanted
+            if not ready and end_s is not None and monotonic() > end_s:
+                self.close()
+                raise psycopg.OperationalError(f"no answer within {self.patience_s} s")
+
+
 class _Door:
     """Opens connections. While the database is away one at a time tries, and the others are told.
 
     Else each would wait CONNECT_S for a silent one, and keep those behind it waiting longer still.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float | None) -> None:
+        self._patience_s = patience_s
         self._is_away = False
         self._trying = Lock()
 
@@ -258,9 +285,10 @@ class _Door:
 
     def _connect(self, *arguments: Any, **options: Any) -> Any:
         try:
-            connection = psycopg.connect(*arguments, **options)
+            connection = _Connection.connect(*arguments, **options)
         except psycopg.OperationalError:
             self._is_away = True
             raise
+        connection.patience_s = self._patience_s
         self._is_away = False
         return connection

@@ -33,7 +33,7 @@ def move(running: Experiment, url: str) -> dict[str, int]:
     old = running.database
     if not old.is_sqlite or url.startswith("sqlite"):
         raise DatabaseError("a study moves from SQLite to postgresql://USER:PASSWORD@HOST/NAME")
-    new = Database(url)
+    new = Database(url, patience_s=None)  # what it did not answer it might have done
     try:
         with (
             old.explained(f"moved to {new.place}, or not be closed once it was there"),

@@ -16,9 +16,11 @@ from experiment_server.security import keyed
 def claim(running: Experiment) -> None:
     """Marks a new database as this study's and key's; DatabaseError if it is another study's."""
     database, bundle = running.database, running.bundle
-    with database.write() as session:
-        database.wait_for_others(session.connection())
-        state = session.scalars(select(StudyState)).one_or_none()
+    query = select(StudyState)
+    with database.explained("claimed"), database.write() as session:
+        if session.scalars(query).one_or_none() is None:
+            database.wait_for_others(session.connection())
+        state = session.scalars(query).one_or_none()
         if state is None:
             state = StudyState(id=1, name=bundle.study.name, digest=bundle.digest, recruiting=True)
             session.add(state)
