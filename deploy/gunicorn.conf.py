@@ -5,6 +5,8 @@ WEB_CONCURRENCY: processes; more than 1 with PostgreSQL alone. BIND: where reque
 
 import os
 import shutil
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 wsgi_app = "experiment_server:create_app()"
@@ -36,3 +38,29 @@ def on_starting(server):
 
 def on_exit(server):
     shutil.rmtree(_counts, ignore_errors=True)
+
+
+# A reload (SIGHUP). Gunicorn alone ends the old workers when it has begun the new ones, which take
+# seconds to import everything. Here each of the new ends those it replaces, once it can serve.
+_leaving = []
+
+
+def on_reload(server):
+    old = list(server.WORKERS)
+    _leaving[:] = [old[first::workers] for first in range(workers)]
+    server.num_workers = len(old) + workers
+
+
+def pre_fork(server, worker):
+    worker.replaces = _leaving.pop() if _leaving else []
+
+
+def post_worker_init(worker):
+    for pid in worker.replaces:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
+def child_exit(server, worker):
+    if server.num_workers > workers:
+        server.num_workers -= 1

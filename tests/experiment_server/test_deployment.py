@@ -10,13 +10,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
-from servers import Server, stored_outcomes, stored_responses
+from servers import START_S, Server, create_hurried_app, stored_outcomes, stored_responses
 
 from experiment_server.bots import Habits, run_bots
 
@@ -24,6 +26,13 @@ ROOT = Path(__file__).parents[2]
 GUNICORN = [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "deploy/gunicorn.conf.py")]
 TOKEN = "a token for Prometheus"
 SHARED_MEMORY = Path("/dev/shm")
+
+
+def create_app_when_allowed() -> Flask:
+    """The application; not before the file HOLD is gone, as if there were much to import."""
+    while Path(os.environ["HOLD"]).exists():
+        time.sleep(0.02)
+    return create_hurried_app()
 
 
 @pytest.fixture
@@ -36,12 +45,13 @@ def server(bundle_folder, database_url, tmp_path) -> Iterator[Server]:
         "LOG": "json",
         "METRICS_TOKEN": TOKEN,
         "WEB_CONCURRENCY": "2",
+        "HOLD": str(tmp_path / "hold"),
     }
     started = Server(environment, tmp_path / "server.log")
     where = f"--bind=127.0.0.1:{started.port}"
-    started.command = [*GUNICORN, where, "servers:create_hurried_app()"]
-    started.start()
+    started.command = [*GUNICORN, where, "test_deployment:create_app_when_allowed()"]
     try:
+        started.start()
         yield started
     finally:
         started.stop()
@@ -78,6 +88,41 @@ def test_workers_serve_count_and_reload_together(server, database_url):
     assert not any(word in log for word in (*people, "PROLIFIC_PID", "10.0.0.", "httpx"))
     server.stop()
     assert not (SHARED_MEMORY / f"experiment-server-{process.pid}").exists()
+
+
+def workers(server: Server) -> set[int]:
+    """The processes that answer, or are about to."""
+    folder = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    return {int(number) for number in folder.read_text().split()}
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + START_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are looked up in /proc")
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_old_workers_serve_until_the_new_ones_can(server, tmp_path):
+    wait_until(lambda: "Listening" in server.log.read_text())
+    old = workers(server)
+    assert len(old) == 2
+    hold = tmp_path / "hold"
+    hold.touch()
+    for _reload in (1, 2):  # the second before the first is done
+        before = len(workers(server))
+        os.kill(server.process.pid, signal.SIGHUP)
+        wait_until(lambda before=before: len(workers(server)) == before + 2)
+    assert httpx.get(f"{server.url}/ready", trust_env=False, timeout=5).status_code == 200
+    hold.unlink()
+    wait_until(lambda: len(workers(server)) == 2)
+    assert not old & workers(server)
+    assert httpx.get(f"{server.url}/ready", trust_env=False).status_code == 200
+    os.kill(workers(server).pop(), signal.SIGKILL)
+    wait_until(lambda: server.log.read_text().count("Booting worker") == 7)
+    assert len(workers(server)) == 2
 
 
 def test_several_workers_are_refused_with_sqlite(tmp_path):
