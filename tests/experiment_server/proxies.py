@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 
@@ -23,7 +23,6 @@ class Repeating:
     def __init__(self, url: str) -> None:
         self.connections = Connections(url, CONNECTIONS)
         self.numbers = count()
-        self.repeated = 0
         self.later: set[asyncio.Task[Answer]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -43,7 +42,6 @@ class Repeating:
     async def _pass_on(self, request: bytes) -> Answer:
         if not request.startswith(b"POST"):
             return await self.connections.exchange(request)
-        self.repeated += 1
         way = next(self.numbers) % 3
         if way == 0:  # two at once: the answer to one of them gets through
             both = [self.connections.exchange(request) for _ in range(2)]
@@ -73,33 +71,24 @@ def _written(answer: Answer) -> bytes:
 @contextmanager
 def repeating(url: str) -> Iterator[str]:
     """The URL of a proxy before the server at `url`."""
-    port, loop, ready = free_port(), asyncio.new_event_loop(), threading.Event()
+    port, ready = free_port(), threading.Event()
+    ends: list[Callable[[], object]] = []
 
     async def listen() -> None:
-        proxy = Repeating(url)
+        proxy, over = Repeating(url), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        ends.append(lambda: loop.call_soon_threadsafe(over.set))
         server = await asyncio.start_server(proxy.serve, "127.0.0.1", port)
         ready.set()
-        try:
-            await server.serve_forever()
-        finally:
-            proxy.connections.close()
+        await over.wait()
+        server.close()
+        proxy.connections.close()
 
-    task = loop.create_task(listen())
-
-    def run() -> None:
-        with suppress(asyncio.CancelledError):
-            loop.run_until_complete(task)
-        left = asyncio.all_tasks(loop)
-        for one in left:
-            one.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        loop.close()
-
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=lambda: asyncio.run(listen()))
     thread.start()
     ready.wait()
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        loop.call_soon_threadsafe(task.cancel)
+        ends[0]()
         thread.join()
