@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from time import monotonic
 from typing import Any
 
-import psycopg
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import (
@@ -26,21 +24,13 @@ from sqlalchemy.orm import Session
 from experiment_server import schema
 
 STARTING = 20230606  # of PostgreSQL's advisory locks, the one for making tables
-BUSY_S = 5  # the longest that a writer waits for the writers before it
-CONNECT_S = 5  # the longest that a request waits for a new connection
-PATIENCE_S = 8  # the longest that it waits for an answer: a database that is frozen gives none
-IDLE_S = 60  # after so long a transaction whose program went away is ended, and its locks with it
+BUSY_S = 5  # the longest that a writer waits for the writers before it, on SQLite
+PATIENCE_S = (
+    8  # the longest that a request waits for an answer of PostgreSQL: frozen, it gives none
+)
 MIGRATION_LOCK_S = 2  # the longest that people wait for a migration that waits for others
 # A database that is away, full or locked, of either kind: later the same may well be possible.
 AWAY = (OperationalError, InterfaceError, InternalError, NoConnectionError, PendingRollbackError)
-# A network that swallows packets is noticed as soon as one that refuses them.
-_WATCHFUL = {
-    "connect_timeout": CONNECT_S,
-    "tcp_user_timeout": CONNECT_S * 1000,
-    "keepalives_idle": CONNECT_S,
-    "keepalives_interval": 1,
-    "keepalives_count": 3,
-}
 
 
 class DatabaseError(RuntimeError):
@@ -56,7 +46,12 @@ class Database:
         if not self.is_sqlite:
             self.url = self.url.set(drivername="postgresql+psycopg")
         try:
-            self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url, patience_s)
+            if self.is_sqlite:
+                self.engine = _sqlite(self.url)
+            else:
+                from experiment_server.postgresql import open_engine  # psycopg loads for 0.2 s
+
+                self.engine = open_engine(self.url, patience_s)
         except OSError as error:
             raise DatabaseError(
                 f"the database {self.place} cannot be opened: {error.strerror}"
@@ -213,82 +208,3 @@ def _sqlite(url: Any) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
-
-
-def _postgresql(url: Any, patience_s: float | None) -> Engine:
-    # Connections are not asked for a sign of life before each use (0.04 to 0.08 ms, and a way to
-    # another machine and back): after a restart of the database the first request of a process is
-    # answered with 503, which browsers send again, and all its connections are renewed.
-    watchful = {name: value for name, value in _WATCHFUL.items() if name not in url.query}
-    engine = create_engine(
-        url,
-        connect_args=watchful,
-        pool_size=16,
-        max_overflow=16,
-        pool_timeout=CONNECT_S,
-        hide_parameters=True,
-    )
-    event.listen(engine, "do_connect", _Door(patience_s))
-
-    @event.listens_for(engine, "connect")
-    def _connected(connection: Any, record: Any) -> None:
-        connection.execute(f"SET lock_timeout = '{BUSY_S}s'")
-        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S}s'")
-        connection.commit()
-
-    return engine
-
-
-class _Connection(psycopg.Connection[Any]):
-    """One that is given up when a statement is not answered in time."""
-
-    patience_s: float | None = PATIENCE_S
-
-    def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
-        """What psycopg calls for whatever it must wait for; `gen` is resumed every 0.1 s."""
-        return super().wait(self._in_time(gen), *arguments, **options)
-
-    def _in_time(self, waiting: Any) -> Generator[Any, Any, Any]:
-        end_s = None if self.patience_s is None else monotonic() + self.patience_s
-        ready = None
-        while True:
-            try:
-                wanted = waiting.send(ready)
-            except StopIteration as answered:
-                return answered.value
-            ready = yield wanted
-            if not ready and end_s is not None and monotonic() > end_s:
-                self.close()
-                raise psycopg.OperationalError(f"no answer within {self.patience_s} s")
-
-
-class _Door:
-    """Opens connections. While the database is away one at a time tries, and the others are told.
-
-    Else each would wait CONNECT_S for a silent one, and keep those behind it waiting longer still.
-    """
-
-    def __init__(self, patience_s: float | None) -> None:
-        self._patience_s = patience_s
-        self._is_away = False
-        self._trying = Lock()
-
-    def __call__(self, dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
-        if not self._is_away:
-            return self._connect(*arguments, **options)
-        if not self._trying.acquire(blocking=False):
-            raise psycopg.OperationalError("the database is away; another request asks for it")
-        try:
-            return self._connect(*arguments, **options)
-        finally:
-            self._trying.release()
-
-    def _connect(self, *arguments: Any, **options: Any) -> Any:
-        try:
-            connection = _Connection.connect(*arguments, **options)
-        except psycopg.OperationalError:
-            self._is_away = True
-            raise
-        connection.patience_s = self._patience_s
-        self._is_away = False
-        return connection
