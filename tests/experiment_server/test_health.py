@@ -60,9 +60,10 @@ def test_alive_but_not_ready_without_the_tables(app, running, backend):
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_a_database_that_is_silent_keeps_nobody_waiting(app, running, hole, monkeypatch):
-    connect = psycopg.connect
+    connect = psycopg.Connection.connect.__func__
+    elsewhere = classmethod(lambda kind, **to: connect(kind, **{**to, "port": hole}))
     with monkeypatch.context() as patch:
-        patch.setattr(psycopg, "connect", lambda **to: connect(**{**to, "port": hole}))
+        patch.setattr(psycopg.Connection, "connect", elsewhere)
         running.database.engine.dispose()
         began_s = time.monotonic()
         assert ask(app, "/ready") == (503, "database")

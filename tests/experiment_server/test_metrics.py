@@ -130,7 +130,7 @@ def test_without_the_database_the_rest_is_told(app, running, read, monkeypatch):
 
     errors = read("database_errors_total")
     with monkeypatch.context() as patch:
-        patch.setattr(psycopg, "connect", refuse)
+        patch.setattr(psycopg.Connection, "connect", refuse)
         running.database.engine.dispose()
         assert read("database_up") == 0
         assert read("requests_total", endpoint="metrics.report", status="200") >= 1

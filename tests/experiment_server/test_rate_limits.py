@@ -123,7 +123,7 @@ def test_without_the_database_the_answer_is_calm_and_limits_hold(
     person = Person(app.test_client(), clock)
     person.arrive()
     with monkeypatch.context() as patch:
-        patch.setattr(psycopg, "connect", refuse)
+        patch.setattr(psycopg.Connection, "connect", refuse)
         running.database.engine.dispose()
         form = {"csrf_token": person.csrf, "choice": "agree"}
         answer = person.client.post("/consent", data=form)
