@@ -31,6 +31,7 @@ from experiment_server.models import Audit, Backup, Kind
 from experiment_server.participants import begin_preview
 from experiment_server.readiness import inspect
 from experiment_server.recruitment import set_recruiting
+from experiment_server.request_log import where
 from experiment_server.vitals import vitals
 
 __all__ = ["admin"]
@@ -46,7 +47,7 @@ def failed(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
     if status < 400:
         return error.get_response()
-    current_app.logger.warning("%s %s: %s", request.method, request.path, error.description)
+    current_app.logger.warning("%s: %s", where(), error.description)
     if request.endpoint == "admin.counts":
         return {"error": error.description}, status
     return render_template("admin_error.html", error=error), status

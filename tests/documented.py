@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -23,8 +24,14 @@ class Command:
 
     @property
     def words(self) -> list[str]:
+        return shlex.split(self.text, comments=True)[len(self.environment) :]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What stands before it: names and values."""
         words = shlex.split(self.text, comments=True)
-        return [word for i, word in enumerate(words) if i or not re.match(r"[A-Z_]+=", word)]
+        given = itertools.takewhile(lambda word: re.match(r"[A-Z_]+=", word), words)
+        return {name: value for name, _, value in (word.partition("=") for word in given)}
 
     @property
     def program(self) -> str:

@@ -77,6 +77,8 @@ def understand(command: click.Command, words: list[str], parent: click.Context |
 @pytest.mark.parametrize("command", RUN, ids=lambda one: f"{one.page}: {one.text}")
 def test_every_command_is_understood(command, there, monkeypatch):
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda text: "y")
+    for name, value in command.environment.items():
+        monkeypatch.setenv(name, value)
     try:
         understand(program(command), command.arguments, None)
     except click.MissingParameter:
