@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -110,6 +111,9 @@ def fill_disk(scene: Scene) -> None:
     """The disk of the database is filled to the last byte, and freed after a while."""
     ballast = scene.disk / "ballast"
     with ballast.open("wb", buffering=0) as file:
+        with suppress(OSError):  # most of it at once, before people are through
+            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(scene.disk).free - 2**20)
+        file.seek(0, os.SEEK_END)
         for size in (2**20, 2**12, 1):
             with suppress(OSError):
                 while file.write(bytes(size)) == size:

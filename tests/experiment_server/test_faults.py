@@ -10,7 +10,7 @@ from experiment_server.bots import Habits
 
 PEOPLE = 9
 RESPONSES = 7  # of a list of the small bundle, with one round of practice
-HABITS = Habits(pace=60.0, two_tabs=0.1, refresh=0.1, images=False)
+HABITS = Habits(pace=40.0, two_tabs=0.1, refresh=0.1, images=False)
 CASES = [(name, one) for name, fault in FAULTS.items() for one in fault.databases]
 # Who is dealt a place while nobody else has been heard of yet may get one too many of a condition.
 UNEVEN = {"clock put forward": 3}
