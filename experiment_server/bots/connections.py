@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json as jsonlib
 import ssl
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
@@ -54,7 +55,8 @@ class Connections:
         self.name = parts.netloc
         self.tls = tls if parts.scheme == "https" else None
         self._turns = asyncio.Semaphore(at_most)
-        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        # Used in turn: each is tied to one worker of the server, and all of them are to work.
+        self._free: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
 
     async def exchange(self, request: bytes) -> Answer:
         """Sends one request, reads its answer. Raises httpx.TransportError, as a client does."""
@@ -76,7 +78,7 @@ class Connections:
 
     async def _take(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         while self._free:
-            reader, writer = self._free.pop()
+            reader, writer = self._free.popleft()
             if not reader.at_eof():
                 return reader, writer
             writer.close()  # the server has ended it
