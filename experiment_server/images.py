@@ -1,4 +1,4 @@
-"""Images, before anything of Flask is asked: four requests of five are for one.
+"""Images, before anything of Flask is asked: two requests of three are for one.
 
 Who may see an image was dealt its condition and list. The cookie is checked as Flask checks it
 and, like what was dealt, does not change, so both are remembered. Whatever is not plainly an image
