@@ -47,7 +47,10 @@ class Images:
         name = environ["PATH_INFO"].removeprefix(PREFIX)
         if name == environ["PATH_INFO"] or not self._may_see(environ, name):
             return self.flask(environ, start_response)
-        content = self.running.bundle.image_path(name).read_bytes()
+        try:
+            content = self.running.bundle.image_path(name).read_bytes()
+        except OSError:  # Flask meets it again, and knows how to say so
+            return self.flask(environ, start_response)
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         own = [("Content-Type", kind), ("Content-Length", str(len(content)))]
         start_response("200 OK", [*own, *self.headers])
