@@ -12,7 +12,7 @@ from pathlib import Path
 wsgi_app = "experiment_server:create_app()"
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
-threads = 8
+threads = 8 if workers == 1 else 4  # docs/load.md was measured with these
 timeout = 60
 graceful_timeout = 30
 keepalive = 75  # the connections kept are the proxy's, so they may last

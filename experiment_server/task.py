@@ -23,6 +23,7 @@ from experiment_server.assignment import take_back
 from experiment_server.experiment import Experiment, experiment
 from experiment_server.images import CACHE, dealt
 from experiment_server.models import Login, Participant, Response
+from experiment_server.request_log import where
 from experiment_server.security import digest_token, limiter
 
 task = Blueprint("task", __name__)
@@ -248,7 +249,7 @@ def _acknowledged(
 
 
 def _refused(status: int, error: str, **more: Any) -> ResponseReturnValue:
-    current_app.logger.warning("%s %s refused: %s %s", request.method, request.path, error, more)
+    current_app.logger.warning("%s refused: %s %s", where(), error, more)
     return jsonify(error=error, **more), status
 
 
