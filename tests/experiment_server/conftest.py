@@ -14,7 +14,7 @@ from postgresql import Cluster, MissingError, prepare, running_cluster
 from pydantic import SecretStr
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
-from stories import Clock, Person
+from stories import RIGHT, Clock, Person
 
 from experiment_server import create_app
 from experiment_server.config import Config, Settings
@@ -51,6 +51,17 @@ def postgresql(require_postgresql) -> Iterator[Cluster]:
     """A PostgreSQL of the tests' own, with a database `prepared` to be copied."""
     try:
         with running_cluster() as cluster:
+            prepare(cluster)
+            yield cluster
+    except MissingError as error:
+        require_postgresql(error)
+
+
+@pytest.fixture(scope="module")
+def durable_postgresql(require_postgresql) -> Iterator[Cluster]:
+    """One for a module alone, which may stop it; what it says is on the disk is there."""
+    try:
+        with running_cluster(durable=True) as cluster:
             prepare(cluster)
             yield cluster
     except MissingError as error:
@@ -132,5 +143,17 @@ def person(app, clock):
 
     def make(pid: str | None = None, app_: Flask | None = None) -> Person:
         return Person((app_ or app).test_client(), clock, pid)
+
+    return make
+
+
+@pytest.fixture
+def at_task(person):
+    """`at_task()`: somebody who has just passed the quiz."""
+
+    def make(**options):
+        someone = person(**options)
+        assert someone.pass_quiz(RIGHT).status_code == 200
+        return someone
 
     return make

@@ -10,11 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import inspect, select
 
 from experiment_server.models import Row
-from experiment_server.text import QUIZ
 from stimuli.rows import Outcome
-
-RIGHT = {question.key: question.right for question in QUIZ}
-
 
 PAGES = ("device", "instructions", "quiz", "questions", "debrief", "withdraw")
 

@@ -10,6 +10,9 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from experiment_server.text import QUIZ
+
+RIGHT = {question.key: question.right for question in QUIZ}  # answers to the quiz
 DEVICE = (
     '{"viewport_width_px": 1280, "viewport_height_px": 720, "screen_width_px": 1440,'
     ' "screen_height_px": 900, "device_pixel_ratio": 2, "pointer": "mouse",'

@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -17,15 +16,15 @@ from crowds import add, participants, responses
 from postgresql import MissingError, running_cluster
 from servers import serving, stored_outcomes, stored_responses
 from sqlalchemy import func, insert, inspect, select, text, update
+from stories import RIGHT
+from underway import crowd
 
 from experiment_server.audit import record, verify
 from experiment_server.backup import backup, restore
 from experiment_server.bots import Habits, new_report, run_bots
 from experiment_server.database import Database, DatabaseError
 from experiment_server.models import Audit, Backup, Identity, Participant, Response
-from experiment_server.text import QUIZ
 
-RIGHT = {one.key: one.right for one in QUIZ}
 PEOPLE = 6
 RESPONSES = 7  # of a list of the small bundle, with one round of practice
 sqlite_only = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -276,20 +275,16 @@ def test_a_fresh_machine(app, bundle_folder, database_url, fresh_url, make_app, 
     trials = someone.state()["trials"]
     assert someone.answer(trials[0]).status_code == 200
     habits = Habits(pace=40.0, two_tabs=0.2, refresh=0.1, images=False)
-    report = new_report(PEOPLE, seed="fresh")
-    with serving(bundle_folder, database_url, tmp_path) as server:
-        bots = threading.Thread(
-            target=run_bots, args=(server.url, PEOPLE), kwargs={"habits": habits, "report": report}
-        )
-        bots.start()
-        while len(report.acknowledged) < 2 * PEOPLE and bots.is_alive():
-            time.sleep(0.01)
-        before = set(report.acknowledged)
+    with (
+        serving(bundle_folder, database_url, tmp_path) as server,
+        crowd(server.url, PEOPLE, habits, seed="fresh") as bots,
+    ):
+        bots.wait_for_responses(2 * PEOPLE)
+        before = set(bots.report.acknowledged)
         said = app.test_cli_runner().invoke(args=["backup", "--out", str(tmp_path / "elsewhere")])
-        assert bots.is_alive()
-        bots.join()
-    assert report.errors == []
-    assert not report.traffic.busy
+        assert bots.thread.is_alive()
+    assert bots.report.errors == []
+    assert not bots.report.traffic.busy
     path = Path(said.output.partition(":")[0])
     assert path.parent == tmp_path / "elsewhere"
 
@@ -304,7 +299,8 @@ def test_a_fresh_machine(app, bundle_folder, database_url, fresh_url, make_app, 
     assert right.stdout == f"restored from {path}: 0 audit entries, none changed\n", right.stderr
     restored = stored_responses(fresh_url)
     assert before <= set(restored)
-    assert {one for one in restored if one.prolific_pid != someone.pid} < set(report.acknowledged)
+    theirs = {one for one in restored if one.prolific_pid != someone.pid}
+    assert theirs < set(bots.report.acknowledged)
 
     fresh = make_app(database_url=fresh_url, data=tmp_path / "fresh")
     someone.move_to(fresh.test_client())

@@ -7,14 +7,13 @@ import re
 
 import pytest
 from sqlalchemy import func, select
-from stories import DEVICE
+from stories import DEVICE, RIGHT
 
 from experiment_server.assignment import free_slot
 from experiment_server.experiment import KEY
 from experiment_server.models import Identity, Login, Participant, Response
 from experiment_server.text import QUIZ
 
-RIGHT = {one.key: one.right for one in QUIZ}
 WRONG = {f"q_{one.key}": "none of these" for one in QUIZ}
 CODES = {"completed": "C0MPLETE", "declined_consent": "N0CONSENT", "screened_out": "SCREENED"}
 

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -17,9 +16,10 @@ from crowds import add
 from pydantic import SecretStr
 from servers import serving, stored_outcomes, stored_responses
 from sqlalchemy import func, inspect, select, text
+from underway import crowd
 
 from experiment_server import schema
-from experiment_server.bots import Habits, new_report, run_bots
+from experiment_server.bots import Habits
 from experiment_server.database import Database, DatabaseError
 from experiment_server.models import Participant, Response
 
@@ -271,37 +271,29 @@ def test_bots_notice_nothing_of_an_update(
     release = copy_release(tmp_path / "release")
     monkeypatch.setenv("RELEASE", str(release))
     habits = Habits(pace=20.0, two_tabs=0.2, refresh=0.1, images=False)
-    report = new_report(PEOPLE, seed="update")
     options = {"workers": count, "factory": "create_released_app"}
-    with serving(bundle_folder, database_url, tmp_path, **options) as server:
-        bots = threading.Thread(
-            target=run_bots, args=(server.url, PEOPLE), kwargs={"habits": habits, "report": report}
-        )
-        bots.start()
-        wait_for(lambda: len(report.acknowledged) > PEOPLE, bots)
+    with (
+        serving(bundle_folder, database_url, tmp_path, **options) as server,
+        crowd(server.url, PEOPLE, habits, seed="update") as bots,
+    ):
+        bots.wait_for_responses(PEOPLE + 1)
         migrate_to_next_release(database_url, tmp_path / "next", monkeypatch)
         os.kill(workers(server)[0], signal.SIGKILL)
-        wait_for(lambda: len(workers(server)) == count + 1, bots)
+        bots.wait_for(lambda: len(workers(server)) == count + 1)
         add_migration(release, COLUMN)
         server.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: len(workers(server)) == 2 * count + 1, bots)
-        after_reload = len(report.acknowledged)
-        bots.join()
+        bots.wait_for(lambda: len(workers(server)) == 2 * count + 1)
+        after_reload = len(bots.report.acknowledged)
+        bots.thread.join()
         assert len(workers(server)) == 2 * count + 1
-    assert report.errors == []
-    assert not report.traffic.busy
+    assert bots.report.errors == []
+    assert not bots.report.traffic.busy
     stored = stored_responses(database_url)
     assert set(stored.values()) == {1}
-    assert set(stored) == set(report.acknowledged)
-    assert len(report.acknowledged) > after_reload + PEOPLE
+    assert set(stored) == set(bots.report.acknowledged)
+    assert len(bots.report.acknowledged) > after_reload + PEOPLE
     assert stored_outcomes(database_url) == {"completed": PEOPLE}
     assert "Error" not in server.log.read_text()
-
-
-def wait_for(event, bots):
-    while not event() and bots.is_alive():
-        time.sleep(0.01)
-    assert bots.is_alive(), "the bots were through before the update"
 
 
 def workers(server):

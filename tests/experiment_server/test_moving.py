@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 from crowds import add, participants
 from servers import serving, stored_outcomes, stored_responses
 from sqlalchemy import func, inspect, select, text, update
-from stories import Person
+from stories import RIGHT, Person
+from underway import crowd
 
 from experiment_server import moving
 from experiment_server.audit import verify
 from experiment_server.backup import backup
-from experiment_server.bots import Habits, new_report, run_bots
+from experiment_server.bots import Habits
 from experiment_server.database import Database, DatabaseError
 from experiment_server.models import AdminLogin, Audit, Bonus, Participant, ProlificEvent, Response
 from experiment_server.moving import move
-from experiment_server.text import QUIZ
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-RIGHT = {one.key: one.right for one in QUIZ}
 PEOPLE = 8
 _numbers = itertools.count()
 
@@ -234,27 +231,23 @@ def test_the_command_prints_what_was_moved(app, running, new_url, monkeypatch):
 def test_bots_are_moved_under_way(bundle_folder, database_url, new_url, tmp_path, app, running):
     """The old server runs on while its study is moved; nothing that it acknowledged is lost."""
     habits = Habits(pace=60.0, two_tabs=0.2, refresh=0.1, images=False)
-    report = new_report(PEOPLE, seed="move")
-    with serving(bundle_folder, database_url, tmp_path) as server:
-        bots = threading.Thread(
-            target=run_bots, args=(server.url, PEOPLE), kwargs={"habits": habits, "report": report}
-        )
-        bots.start()
-        while len(report.acknowledged) < 2 * PEOPLE and bots.is_alive():
-            time.sleep(0.01)
+    with (
+        serving(bundle_folder, database_url, tmp_path) as server,
+        crowd(server.url, PEOPLE, habits, seed="move") as bots,
+    ):
+        bots.wait_for_responses(2 * PEOPLE)
         rows = move(running, new_url)
-        assert bots.is_alive()
+        assert bots.thread.is_alive()
         assert 2 * PEOPLE <= rows["responses"] < 7 * PEOPLE
-        while not report.traffic.busy:  # the old server sends them away, and keeps nothing
-            time.sleep(0.01)
+        # The old server sends them away, and keeps nothing.
+        bots.wait_for(lambda: bots.report.traffic.busy)
         server.stop()
         server.environment["DATABASE_URL"] = new_url
         server.start()
-        bots.join()
-    assert report.errors == []
+    assert bots.report.errors == []
     stored = stored_responses(new_url)
     assert set(stored.values()) == {1}
-    assert set(stored) == set(report.acknowledged)
+    assert set(stored) == set(bots.report.acknowledged)
     assert stored_outcomes(new_url) == {"completed": PEOPLE}
 
 

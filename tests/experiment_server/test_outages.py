@@ -7,23 +7,21 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from postgresql import MissingError, free_port, prepare, running_cluster
+from postgresql import free_port
 from servers import serving, stored_outcomes, stored_responses
 from sqlalchemy import text
+from underway import crowd
 
 from experiment_server.backup import backup
-from experiment_server.bots import Habits, new_report, run_bots
+from experiment_server.bots import Habits
 from experiment_server.database import Database, DatabaseError
-from experiment_server.text import QUIZ
 
-RIGHT = {one.key: one.right for one in QUIZ}
 PEOPLE = 8
 AWAY_S = 2.0
 LONGEST_S = 10.0
@@ -36,14 +34,8 @@ def backend() -> str:
 
 
 @pytest.fixture(scope="module")
-def postgresql(require_postgresql):
-    """One that these tests may stop; what it says is on disk is."""
-    try:
-        with running_cluster(durable=True) as cluster:
-            prepare(cluster)
-            yield cluster
-    except MissingError as error:
-        require_postgresql(error)
+def postgresql(durable_postgresql):
+    return durable_postgresql
 
 
 @contextmanager
@@ -61,18 +53,6 @@ def away(cluster, how):
         yield
     finally:
         cluster.start()
-
-
-@pytest.fixture
-def at_task(person):
-    """`at_task()`: somebody who has just passed the quiz."""
-
-    def make(**options):
-        someone = person(**options)
-        assert someone.pass_quiz(RIGHT).status_code == 200
-        return someone
-
-    return make
 
 
 @pytest.fixture
@@ -254,25 +234,20 @@ def test_who_waits_too_long_for_another_is_told(app, person, running, database_u
 
 def test_bots_outlast_outages(bundle_folder, database_url, tmp_path, postgresql):
     habits = Habits(pace=60.0, two_tabs=0.2, refresh=0.1, images=False)
-    report = new_report(PEOPLE, seed="outage")
-    with serving(bundle_folder, database_url, tmp_path, workers=2) as server:
-        bots = threading.Thread(
-            target=run_bots, args=(server.url, PEOPLE), kwargs={"habits": habits, "report": report}
-        )
-        bots.start()
+    with (
+        serving(bundle_folder, database_url, tmp_path, workers=2) as server,
+        crowd(server.url, PEOPLE, habits, seed="outage") as bots,
+    ):
         for count, how in ((2 * PEOPLE, signal.SIGINT), (4 * PEOPLE, signal.SIGQUIT)):
-            while len(report.acknowledged) < count and bots.is_alive():
-                time.sleep(0.01)
-            assert bots.is_alive()
+            bots.wait_for_responses(count)
             with away(postgresql, how):
                 time.sleep(AWAY_S)
-        bots.join()
-    assert report.errors == []
-    assert {what.split()[0] for what in report.traffic.busy} == {"503"}
-    assert report.traffic.broken_connections == 0
-    assert report.traffic.summary()["all"]["max"] < LONGEST_S * 1000
+    assert bots.report.errors == []
+    assert {what.split()[0] for what in bots.report.traffic.busy} == {"503"}
+    assert bots.report.traffic.broken_connections == 0
+    assert bots.report.traffic.summary()["all"]["max"] < LONGEST_S * 1000
     stored = stored_responses(database_url)
     assert set(stored.values()) == {1}
-    assert set(stored) == set(report.acknowledged)
+    assert set(stored) == set(bots.report.acknowledged)
     assert stored_outcomes(database_url) == {"completed": PEOPLE}
     assert "Traceback" not in server.log.read_text()

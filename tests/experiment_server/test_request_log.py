@@ -9,14 +9,12 @@ import re
 import pytest
 from researchers import HASH, PASSWORD, Researcher
 from sqlalchemy import event, select
-from stories import Person
+from stories import RIGHT, Person
 
 from experiment_server.config import ConfigError, read_config
 from experiment_server.models import Identity, Participant
 from experiment_server.request_log import JsonLines
-from experiment_server.text import QUIZ
 
-RIGHT = {question.key: question.right for question in QUIZ}
 ADDRESS = "203.0.113.77"
 USER_AGENT = "Netscape/4.8 (of a very particular person)"
 COMMENT = "I live at Grimmauld Place"

@@ -7,23 +7,9 @@ import json
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
+from stories import RIGHT
 
 from experiment_server.models import Participant, Response
-from experiment_server.text import QUIZ
-
-RIGHT = {one.key: one.right for one in QUIZ}
-
-
-@pytest.fixture
-def at_task(person):
-    """`at_task()`: somebody who has just passed the quiz."""
-
-    def make(**options):
-        someone = person(**options)
-        assert someone.pass_quiz(RIGHT).status_code == 200
-        return someone
-
-    return make
 
 
 @pytest.fixture
