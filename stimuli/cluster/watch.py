@@ -121,12 +121,14 @@ class _Watch:
         log, end = self.engine.log(job), self.engine.end_of(job)
         refusal = last_words(log)
         if refusal is not None and self._submitted[part.name]:
-            self.given_up[part.name] = f"{part}: {refusal} ({log})"
+            told = self.given_up[part.name] = f"{part}: {refusal} ({log})"
         elif self._submitted[part.name] >= self.tries:
-            self.given_up[part.name] = f"{part} was lost {self.tries} times, at last: {end} ({log})"
+            lost = f"{part} was lost {self.tries} times, at last: {end} ({log})"
+            told = self.given_up[part.name] = lost
         else:
-            tqdm.write(f"{part} was lost ({end}) and is submitted again", file=sys.stderr)
+            told = f"{part} was lost ({end}) and is submitted again"
             self.due.append(part)
+        tqdm.write(told, file=sys.stderr)  # at once: the others may take hours yet
 
     def submit(self) -> None:
         """Makes jobs of the parts that are due."""

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nonsense import (
     PAGES,
-    RIGHT,
     check_database,
     check_json,
     check_page,
@@ -20,7 +19,7 @@ from nonsense import (
     nasty_text,
     rows,
 )
-from stories import Person
+from stories import RIGHT, Person
 
 
 @pytest.fixture
