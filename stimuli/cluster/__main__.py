@@ -109,7 +109,7 @@ def _engine(
     if engine == "local":
         if partition or sbatch:
             raise ValueError("--partition and --sbatch are Slurm's; --engine local has --devices")
-        return Local(folder, (devices or "auto").split(",")), "auto"
+        return Local(folder, _devices(devices or "auto")), "auto"
     if devices:
         raise ValueError("--devices is for --engine local; Slurm has --gpus")
     running = Slurm(
@@ -123,6 +123,16 @@ def _engine(
     )
     # Said plainly, so that a node without its GPU fails instead of rendering for days.
     return running, "cuda" if gpus else "cpu"
+
+
+def _devices(text: str) -> list[str]:
+    """The devices of this machine that some text lists. Raises ValueError for one it lacks."""
+    from maco.devices import check_device  # takes seconds to load, and Slurm needs none of it
+
+    devices = text.split(",")
+    for device in devices:
+        check_device(device)
+    return devices
 
 
 def _options(words: Sequence[str]) -> dict[str, str]:

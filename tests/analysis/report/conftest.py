@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from exports import make_export
 from pictured import make_bundle_and_export
 from reported import FILES, hopeless
 
-from analysis.findings import Analysis, analyse
+from analysis.findings import Analysis, analyse, find
 from analysis.report import Provenance, read_bundle, write_report
 from analysis.responses import read_export
 
@@ -52,3 +53,35 @@ def found(report) -> dict:
 @pytest.fixture(scope="session")
 def page(report) -> str:
     return (report / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def crossed(tmp_path_factory):
+    """Findings of a study in which maco helps for one network as much as it harms for the other."""
+
+    def cross(trials, people):
+        seen = Counter()
+        for row in trials:
+            key = (row["participant"], row["network"])
+            seen[key] += 1
+            helped = (row["condition"] == "maco") == (row["network"] == "ViT")
+            right = seen[key] % 4 != 0 if helped else seen[key] % 4 == 0
+            other = {"left": "right", "right": "left"}[row["favored_side"]]
+            row |= {"correct": int(right), "response_side": row["favored_side"] if right else other}
+
+    shares = {"control": 0.5, "maco": 0.5}
+    folder = make_export(tmp_path_factory.mktemp("crossed") / "export", cross, accuracy=shares)
+    return find(read_export(folder).main, np.random.default_rng(0))
+
+
+@pytest.fixture(scope="session")
+def separated(tmp_path_factory):
+    """Findings of a study in which everyone in maco is right."""
+
+    def perfect(trials, people):
+        for row in trials:
+            if row["condition"] == "maco":
+                row |= {"correct": 1, "response_side": row["favored_side"]}
+
+    export = read_export(make_export(tmp_path_factory.mktemp("perfect") / "export", perfect))
+    return find(export.main, np.random.default_rng(0))

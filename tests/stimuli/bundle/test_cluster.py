@@ -173,6 +173,7 @@ def test_processes_of_one_machine_make_the_same_bundle(tiny, tmp_path, monkeypat
         (["--devices", "cuda:0"], "--devices is for --engine local"),
         (["--time", "2h"], "write it as 90 (minutes)"),
         (["--images", "."], "contradict each other"),
+        (["--engine", "local", "--devices", "cpu,cuda:9"], "cuda:9 was asked for, but torch sees"),
     ],
 )
 def test_options_that_do_not_go_together(tmp_path, words, problem):
@@ -180,10 +181,3 @@ def test_options_that_do_not_go_together(tmp_path, words, problem):
     assert done.exit_code == 1
     [line] = done.output.strip().splitlines()
     assert problem in line
-
-
-def test_a_device_that_is_not_there_is_named(tmp_path):
-    words = [str(write(tmp_path)), "--out", str(tmp_path / "out"), "--shards", "1", "--poll", "0.1"]
-    done = CliRunner().invoke(main, [*words, "--engine", "local", "--devices", "cuda:9"])
-    assert done.exit_code == 1
-    assert "shard 1/1: device cuda:9 was asked for, but torch sees no GPU" in done.output
