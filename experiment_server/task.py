@@ -101,8 +101,8 @@ def respond() -> ResponseReturnValue:
         answer = Answer.model_validate(request.get_json())
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return _refused(422, "invalid", message=f"{where}: {first['msg']}")
+        field = ".".join(str(part) for part in first["loc"])
+        return _refused(422, "invalid", message=f"{field}: {first['msg']}")
     with running.database.write() as session:
         participant = participants.current(session, lock=True)
         if participant is None:

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,8 +18,9 @@ from postgresql import Cluster, prepare, running_cluster
 from proxies import repeating
 from servers import Server, rows, serving, stored_responses
 from sqlalchemy import select
+from underway import crowd
 
-from experiment_server.bots import Habits, Report, new_report, run_bots
+from experiment_server.bots import Habits, Report
 from experiment_server.models import Participant
 
 DISK_MB = 200
@@ -42,13 +42,6 @@ class Scene:
     disk: Path
     clock: Path
     report: Report
-
-    def wait_for_responses(self, more: int) -> None:
-        """Until so many more are acknowledged."""
-        wanted = len(self.report.acknowledged) + more
-        end = time.monotonic() + RECOVERY_S
-        while len(self.report.acknowledged) < wanted and time.monotonic() < end:
-            time.sleep(0.01)
 
     def wait_for_refusals(self) -> None:
         """Until the fault is felt: somebody was asked to wait."""
@@ -261,22 +254,8 @@ def undergo(
         )
         way = repeating(server.url) if fault.repeats else nullcontext(server.url)
         address = stack.enter_context(way)
-        report = new_report(people, seed="faults")
-        scene = Scene(server, cluster, disk, clock, report)
-        bots = threading.Thread(
-            target=run_bots,
-            args=(address, people),
-            kwargs={
-                "habits": habits,
-                "report": report,
-                "arrival_s": arrival_s,
-                "connections": 64,
-            },
-        )
-        bots.start()
-        try:
-            scene.wait_for_responses(2 * people)
-            fault.strike(scene)
-        finally:
-            bots.join()
-        return Aftermath.of(report, url)
+        begun = crowd(address, people, habits, seed="faults", arrival_s=arrival_s, connections=64)
+        with begun as bots:
+            bots.wait_for_responses(2 * people)
+            fault.strike(Scene(server, cluster, disk, clock, bots.report))
+        return Aftermath.of(bots.report, url)
