@@ -19,15 +19,13 @@ from nonsense import (
     nasty_text,
     rows,
 )
-from stories import RIGHT, Person
+from stories import Person
 
 
 @pytest.fixture
-def at_task(person):
+def learner(at_task):
     """Somebody at the first practice trial."""
-    one = person()
-    one.pass_quiz(RIGHT)
-    return one
+    return at_task()
 
 
 RESPONSE_STATUSES = {200, 400, 409, 413, 415, 422}
@@ -35,13 +33,13 @@ RESPONSE_STATUSES = {200, 400, 409, 413, 415, 422}
 
 @fuzzed
 @given(body=nasty_bytes, content_type=content_types)
-def test_any_bytes_as_a_response(at_task, running, body, content_type):
+def test_any_bytes_as_a_response(learner, running, body, content_type):
     before = rows(running)
-    answer = at_task.client.post(
+    answer = learner.client.post(
         "/task/responses",
         data=body,
         content_type=content_type,
-        headers={"X-CSRFToken": at_task.csrf},
+        headers={"X-CSRFToken": learner.csrf},
     )
     check_json(answer, {400, 413, 415, 422})
     assert rows(running) == before
@@ -49,13 +47,13 @@ def test_any_bytes_as_a_response(at_task, running, body, content_type):
 
 @fuzzed
 @given(body=nasty)
-def test_any_json_as_a_response(at_task, running, body):
+def test_any_json_as_a_response(learner, running, body):
     before = rows(running)
-    answer = at_task.client.post(
+    answer = learner.client.post(
         "/task/responses",
         data=dump(body),
         content_type="application/json",
-        headers={"X-CSRFToken": at_task.csrf},
+        headers={"X-CSRFToken": learner.csrf},
     )
     check_json(answer, {400, 413, 422})
     assert rows(running) == before
@@ -90,17 +88,17 @@ plausible = st.fixed_dictionaries(
 
 @settings(fuzzed, max_examples=120)
 @given(changes=plausible | st.dictionaries(st.sampled_from(FIELDS), nasty, min_size=1, max_size=2))
-def test_a_response_with_nasty_values(at_task, running, changes):
-    state = at_task.state()
+def test_a_response_with_nasty_values(learner, running, changes):
+    state = learner.state()
     if not state.get("trials"):
         return
-    body = {**at_task.response(state["trials"][0]), **changes}
+    body = {**learner.response(state["trials"][0]), **changes}
     stored = len(rows(running)["responses"])
-    answer = at_task.client.post(
+    answer = learner.client.post(
         "/task/responses",
         data=dump(body),
         content_type="application/json",
-        headers={"X-CSRFToken": at_task.csrf},
+        headers={"X-CSRFToken": learner.csrf},
     )
     check_json(answer, RESPONSE_STATUSES)
     new = answer.status_code == 200 and not answer.get_json()["duplicate"]
@@ -110,16 +108,16 @@ def test_a_response_with_nasty_values(at_task, running, changes):
 
 @fuzzed
 @given(timing=st.dictionaries(nasty_text, nasty_text | nasty_number, max_size=60))
-def test_a_response_with_nasty_timings(at_task, running, timing):
-    state = at_task.state()
+def test_a_response_with_nasty_timings(learner, running, timing):
+    state = learner.state()
     if not state.get("trials"):
         return
-    body = at_task.response(state["trials"][0], timing=timing)
-    answer = at_task.client.post(
+    body = learner.response(state["trials"][0], timing=timing)
+    answer = learner.client.post(
         "/task/responses",
         data=dump(body),
         content_type="application/json",
-        headers={"X-CSRFToken": at_task.csrf},
+        headers={"X-CSRFToken": learner.csrf},
     )
     check_json(answer, RESPONSE_STATUSES)
     check_database(running)
@@ -127,12 +125,12 @@ def test_a_response_with_nasty_timings(at_task, running, timing):
 
 @fuzzed
 @given(body=nasty | st.fixed_dictionaries({"report": nasty}))
-def test_any_report_of_the_images(at_task, running, body):
-    answer = at_task.client.post(
+def test_any_report_of_the_images(learner, running, body):
+    answer = learner.client.post(
         "/task/preload",
         data=dump(body),
         content_type="application/json",
-        headers={"X-CSRFToken": at_task.csrf},
+        headers={"X-CSRFToken": learner.csrf},
     )
     check_json(answer, {204, 400, 413, 422})
     check_database(running)
@@ -178,9 +176,8 @@ def test_any_form_at_any_stage(person, app, running, page, form):
         },
     )
 )
-def test_any_answers_to_the_last_questions(running, app, person, clock, answers):
-    one = person()
-    one.pass_quiz(RIGHT)
+def test_any_answers_to_the_last_questions(running, at_task, answers):
+    one = at_task()
     while trials := one.state().get("trials"):
         one.answer(trials[0])
     check_page(
@@ -282,26 +279,26 @@ def test_any_post_of_a_stranger(
 
 @pytest.mark.parametrize("address", ["/task/responses", "/task/preload"])
 @pytest.mark.parametrize("body", [b"[" * 50_000, b'{"a":' * 20_000, b"[" * 200_000])
-def test_deep_json_is_refused_as_any_other_nonsense(at_task, address, body):
-    answer = at_task.client.post(
-        address, data=body, content_type="application/json", headers={"X-CSRFToken": at_task.csrf}
+def test_deep_json_is_refused_as_any_other_nonsense(learner, address, body):
+    answer = learner.client.post(
+        address, data=body, content_type="application/json", headers={"X-CSRFToken": learner.csrf}
     )
     check_json(answer, {400, 422})
 
 
 @pytest.mark.parametrize("address", ["/task/responses", "/task/preload", "/study/device"])
-def test_too_large_a_body_is_refused_as_such(at_task, address):
-    answer = at_task.client.post(
+def test_too_large_a_body_is_refused_as_such(learner, address):
+    answer = learner.client.post(
         address,
         data=b"x" * (2 * 1024 * 1024),
         content_type="application/json",
-        headers={"X-CSRFToken": at_task.csrf},
+        headers={"X-CSRFToken": learner.csrf},
     )
     assert answer.status_code == 413
 
 
 @pytest.mark.parametrize("method", ["put", "delete", "patch"])
 @pytest.mark.parametrize("address", ["/task/responses", "/study", "/consent"])
-def test_other_methods_are_not_allowed(at_task, method, address):
-    answer = getattr(at_task.client, method)(address, headers={"X-CSRFToken": at_task.csrf})
+def test_other_methods_are_not_allowed(learner, method, address):
+    answer = getattr(learner.client, method)(address, headers={"X-CSRFToken": learner.csrf})
     assert answer.status_code == 405
