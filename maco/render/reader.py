@@ -132,8 +132,9 @@ class Reader:
         kept: dict[int, Tensor] = {}
 
         def keep(tensor: Tensor) -> Tensor:
-            kept[tensor.untyped_storage().data_ptr()] = tensor
-            return tensor
+            alone = tensor.detach()  # with its graph, which would hold it, it would live for ever
+            kept[alone.untyped_storage().data_ptr()] = alone
+            return alone
 
         with (
             torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
@@ -101,6 +102,18 @@ def test_nothing_is_drawn_from_the_common_generator(tiny):
     render(tiny, logit(1), **QUICK)
     render(tiny, logit(1), "lucid", **QUICK)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_nothing_is_left_in_memory_but_the_picture(tiny):
+    def tensors() -> int:
+        gc.collect()
+        return sum(type(one) is torch.Tensor for one in gc.get_objects())
+
+    render(tiny, logit(0), **QUICK)
+    before = tensors()
+    for _ in range(3):
+        render(tiny, logit(0), **QUICK)
+    assert tensors() == before
 
 
 def test_a_tight_memory_changes_how_much_goes_at_once_and_nothing_else(tiny):
