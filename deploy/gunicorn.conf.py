@@ -32,6 +32,7 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts)
 
 
 def on_starting(server):
+    server.reloads = 0  # kept there, as this file is read anew with each
     on_exit(server)  # of an earlier process with this number
     _counts.mkdir(mode=0o700)
 
@@ -46,6 +47,7 @@ _leaving = []
 
 
 def on_reload(server):
+    server.reloads += 1
     old = list(server.WORKERS)
     _leaving[:] = [old[first::workers] for first in range(workers)]
     server.num_workers = len(old) + workers
@@ -53,6 +55,7 @@ def on_reload(server):
 
 def pre_fork(server, worker):
     worker.replaces = _leaving.pop() if _leaving else []
+    worker.reload = server.reloads
 
 
 def post_worker_init(worker):
@@ -62,5 +65,8 @@ def post_worker_init(worker):
 
 
 def child_exit(server, worker):
-    if server.num_workers > workers:
+    unserved = any(pid in server.WORKERS for pid in worker.replaces)
+    if unserved and worker.reload == server.reloads:
+        _leaving.append(worker.replaces)  # it was killed before it could serve: for the next one
+    elif server.num_workers > workers:
         server.num_workers -= 1

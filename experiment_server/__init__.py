@@ -75,7 +75,7 @@ def _create_app(config: Config, now: Callable[[], datetime], chance: Random) -> 
         if name not in bundle.study.conditions:
             known = ", ".join(bundle.study.conditions)
             raise ConfigError(f"recruitment.conditions: {name!r} is none of the study's: {known}")
-    if not _is_mending():
+    if not _takes_any_tables():
         database.prepare()
         claim(running)
         if _serves() and (problem := foreign_key(running)):
@@ -116,9 +116,9 @@ def _serves() -> bool:
     return not _is_command() or _command() in {None, "serve"}
 
 
-def _is_mending() -> bool:
-    """Whether a command is about to bring the tables into shape: they cannot be so before it."""
-    return _is_command() and _command() in {"migrate", "restore"}
+def _takes_any_tables() -> bool:
+    """Whether a command comes before the tables are in shape: it looks at them itself."""
+    return _is_command() and _command() in {"backup", "migrate", "restore"}
 
 
 def _command() -> str | None:

@@ -33,9 +33,11 @@ SQLITE, POSTGRESQL = ".sqlite", ".pgdump"
 def backup(experiment: Experiment, folder: Path, actor: str = "command line") -> Path:
     """Writes a backup of this moment into a folder; its path. Nobody has to wait meanwhile.
 
+    Of a database of an older version too: an update begins with it.
     Raises DatabaseError if it cannot be made, or would be no good.
     """
     database, now = experiment.database, experiment.now()
+    _check_tables(database)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ending = SQLITE if database.is_sqlite else POSTGRESQL
     path = folder / f"study-{now:%Y%m%dT%H%M%S.%f}Z{ending}"
@@ -89,6 +91,16 @@ def restore(
     finally:
         database.engine.dispose()
     return entries
+
+
+def _check_tables(database: Database) -> None:
+    with database.explained("backed up"), database.engine.connect() as connection:
+        if schema.is_new(connection):
+            fault: str | None = "is empty: there is nothing to back up"
+        else:
+            fault = schema.damage(connection) or schema.strangeness(connection)
+    if fault:
+        raise DatabaseError(f"the database {database.place} {fault}")
 
 
 def _seal(draft: Path, path: Path) -> str:
@@ -218,11 +230,12 @@ def _restore_postgresql(path: Path, database: Database, overwrite: bool) -> None
         others = connection.exec_driver_sql(
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND usename IS NOT NULL"  # PostgreSQL's own processes have none
         ).scalar_one()
     database.engine.dispose()
     if others:
         raise DatabaseError(f"{database.place} is in use by {others} others: stop the server first")
-    dumps.load(path, database.url)
+    dumps.load(path, database.url, schema.tables())
 
 
 def _refuse_unless(overwrite: bool, database: Database) -> None:

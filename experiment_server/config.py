@@ -13,6 +13,7 @@ import os
 import secrets
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -219,11 +220,22 @@ def _local_key(path: Path) -> str:
     try:
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+            _offer(path, secrets.token_urlsafe(32))
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"DATA = {path.parent}: the key {path.name} cannot be kept there ({error.strerror});"
             " choose a folder of your own"
         ) from error
+
+
+def _offer(path: Path, text: str) -> None:
+    """Makes a file that only its owner may read, at once; of several processes one succeeds."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        draft.touch(mode=0o600)
+        draft.write_text(text, encoding="utf-8")
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -24,10 +26,17 @@ def dump(url: URL, path: Path) -> None:
     _call("pg_restore", None, f"--file={os.devnull}", str(path))
 
 
-def load(path: Path, url: URL) -> None:
-    """Puts a dump in the place of whatever a database holds, all or nothing."""
-    options = ["--no-owner", "--exit-on-error", "--single-transaction", "--clean", "--if-exists"]
-    _call("pg_restore", url, *options, str(path))
+def load(path: Path, url: URL, tables: Iterable[str]) -> None:
+    """Puts a dump in the place of those of some tables that there are, all or nothing.
+
+    pg_restore alone would leave those that the dump does not know, of a newer version perhaps.
+    """
+    drop = f"DROP TABLE IF EXISTS {', '.join(sorted(tables))} CASCADE"
+    options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
+    with tempfile.TemporaryDirectory() as folder:  # which nobody else may read
+        sql = Path(folder) / "dump.sql"
+        _call("pg_restore", None, "--no-owner", f"--file={sql}", str(path))
+        _call("psql", url, *options, f"--command={drop}", f"--file={sql}")
 
 
 def version(path: Path) -> str | None:
@@ -82,6 +91,7 @@ def _call(program: str, url: URL | None, *options: str) -> str:
             environment["PGPASSWORD"] = str(url.password)
     done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment)
     if done.returncode:
-        problem = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[0]
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        problem = next((line for line in said if "error:" in line.lower()), said[0])
         raise DatabaseError(f"{program} failed: {problem}")
     return done.stdout

@@ -10,14 +10,15 @@ from typing import Any
 import psycopg
 from sqlalchemy import URL, Engine, create_engine, event
 
-CONNECT_S = 5  # the longest that a request waits for a new connection
+CONNECT_S = 3  # the longest that a request waits for a new connection; twice, if it is counted
 LOCK_S = 5  # ... for another transaction
+SILENT_S = 5  # after so long without a sign a connection is given up
 IDLE_S = 60  # after so long a transaction whose program went away is ended, and its locks with it
 # A network that swallows packets is noticed as soon as one that refuses them.
 _WATCHFUL = {
     "connect_timeout": CONNECT_S,
-    "tcp_user_timeout": CONNECT_S * 1000,
-    "keepalives_idle": CONNECT_S,
+    "tcp_user_timeout": SILENT_S * 1000,
+    "keepalives_idle": SILENT_S,
     "keepalives_interval": 1,
     "keepalives_count": 3,
 }

@@ -6,7 +6,10 @@ round trip a request. While the database is away each process counts for itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
+from typing import Any
 
 from flask import Flask, request
 from limits.storage import MemoryStorage, Storage
@@ -19,6 +22,7 @@ from experiment_server.security import keyed
 
 SCHEME = "study"
 SWEEP_S = 60.0
+PATIENCE_S = 2.0  # for a count; the request itself has to wait too, if the database is frozen
 # A statement is a transaction here. No commit waits for the disk: the table is in no log.
 _COUNT = text("""
     INSERT INTO request_counts AS found (key, count, expires_at)
@@ -104,9 +108,16 @@ class SharedCounts(Storage):
             return connection.exec_driver_sql("DELETE FROM request_counts").rowcount
 
 
-def _connect() -> Connection:
-    engine = experiment().database.engine
-    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+@contextmanager
+def _connect() -> Iterator[Connection]:
+    with experiment().database.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        driver: Any = connection.connection.driver_connection
+        usual_s, driver.patience_s = driver.patience_s, PATIENCE_S
+        try:
+            yield connection
+        finally:
+            driver.patience_s = usual_s
 
 
 def _name(key: str) -> str:

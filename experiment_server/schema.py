@@ -44,6 +44,11 @@ def version(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def tables() -> set[str]:
+    """All tables that this program makes, Alembic's own too."""
+    return {table for table, _ in _expected(known()[0])} | {"alembic_version"}
+
+
 def is_new(connection: Connection) -> bool:
     """Whether there is no table yet."""
     return not _columns(connection)

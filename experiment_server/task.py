@@ -6,6 +6,7 @@ acknowledged; (participant, trial_index) is its key, so what is sent twice is st
 
 from __future__ import annotations
 
+import json
 import mimetypes
 from datetime import datetime, timedelta
 from typing import Any
@@ -262,14 +263,22 @@ def preload() -> ResponseReturnValue:
     report = body.get("report") if isinstance(body, dict) else None
     if not isinstance(report, dict) or len(request.get_data()) > PRELOAD_LIMIT:
         return _refused(422, "invalid", message="report: an object of at most 100,000 characters")
-    if "\\u0000" in request.get_data(as_text=True):
-        return _refused(422, "invalid", message="report: no NUL")
+    if not _is_storable(report):
+        return _refused(422, "invalid", message="report: finite numbers alone, and no NUL")
     with running.database.write() as session:
         login = session.get(Login, digest_token(str(cookie.get("token"))))
         if login is None:
             return _refused(401, "no_session")
         login.preload = report
     return "", 204
+
+
+def _is_storable(report: dict[str, Any]) -> bool:
+    """Whether every database takes it: PostgreSQL knows neither NaN nor NUL in JSON."""
+    try:
+        return "\\u0000" not in json.dumps(report, allow_nan=False)
+    except ValueError:
+        return False
 
 
 @task.get("/images/<name>")

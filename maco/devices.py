@@ -59,7 +59,9 @@ def has_half_precision(device: torch.device) -> bool:
 def memory_budget(device: torch.device) -> float:
     """GiB that a network's activations may take: half of what is free, on a CPU 4 at most."""
     if device.type == "cuda":
-        return _FREE_SHARE * float(torch.cuda.mem_get_info(device)[0]) / 2**30
+        # What torch keeps for later is free too: else a second rendering would get less.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return _FREE_SHARE * float(torch.cuda.mem_get_info(device)[0] + kept) / 2**30
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:  # not Linux

@@ -57,7 +57,7 @@ def check_complete(done: Sequence[Shard], where: Path) -> None:
     """Raises ValueError unless all shards of some count are done, naming those that are not."""
     if not done:
         raise ValueError(
-            f"{where} holds no finished shard: make them with --shard 1/N to N/N first"
+            f"{where} holds no finished shard of this: make them with --shard 1/N to N/N first"
         )
     missing = {
         count: [shard.number for shard in all_shards(count) if shard not in done]

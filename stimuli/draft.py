@@ -2,7 +2,7 @@
 
 Work is recorded in steps of the study's own making (a group of references, the maps of a trial),
 never in what is left to do, so that a build that was killed and taken up again does the same
-arithmetic on the same batches and ends with the same bytes.
+arithmetic on the same batches, and on a CPU with enough memory ends with the same bytes.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ from maco.evaluate.renders import (
     write_index,
 )
 from maco.evaluate.reporting import write_report
-from maco.files import write_atomically
+from maco.files import digest, write_atomically
 from maco.networks import load_network
 from maco.photographs import find_photographs
 from maco.shards import Shard, check_complete, find_shards
@@ -112,8 +113,6 @@ def evaluate(
     """
     if shard and merge:
         raise ValueError("--shard does one share, --merge joins all: give one of them")
-    if merge:
-        check_complete(find_shards([one.stem for one in (out / SHARDS).glob("*.json")]), out)
     chosen = _choose(read_methods(settings), (*methods, *(ABLATION if ablation else ())))
     rules = Rules(
         views=tuple(dict.fromkeys(views)) or Rules.views,
@@ -132,6 +131,9 @@ def evaluate(
     extractors = feature_networks({**classifiers, **jury}, inception, rules)
     seeds = list(dict.fromkeys(seeds))
     planned = plan_renders(classifiers, chosen, list(photographs.files), seeds)
+    whole = {"plan": _digest(planned), "measured": not render_only}
+    if merge:
+        check_complete(_finished_shards(out, whole), out)
     groups: Sequence[Sequence[Render]] = plan_groups(planned, classifiers)
     if shard:
         groups = shard.share(groups)
@@ -150,8 +152,7 @@ def evaluate(
             pictures, classifiers, jury, photographs, rules, spectrum, out, ledger
         )
     if shard:
-        done = {"pictures": len(planned), "measured": not render_only}
-        write_atomically(out / SHARDS / f"{shard.step}.json", json.dumps(done).encode())
+        write_atomically(out / SHARDS / f"{shard.step}.json", json.dumps(whole).encode())
         click.echo(f"Shard {shard} is done.")
         return
     write_index(planned, out)
@@ -170,6 +171,21 @@ def evaluate(
     write_atomically(out / "evaluation.json", (json.dumps(record, indent=1) + "\n").encode())
     write_report(out, chosen, pictures, photographs)
     click.echo(f"The result: {out / 'tables.md'}")
+
+
+def _digest(planned: Sequence[Render]) -> str:
+    """What tells one plan from another: of other classes, methods or seeds."""
+    return digest(json.dumps([asdict(one) for one in planned]).encode())
+
+
+def _finished_shards(out: Path, whole: dict[str, Any]) -> list[Shard]:
+    """The shards that were done of this very plan; what was measured was rendered, too."""
+    done = []
+    for path in (out / SHARDS).glob("*.json"):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["plan"] == whole["plan"] and found["measured"] >= whole["measured"]:
+            done.append(path.stem)
+    return find_shards(done)
 
 
 def _open_ledger(

@@ -148,6 +148,13 @@ def person(app, clock):
 
 
 @pytest.fixture
+def limits(monkeypatch) -> None:
+    """Limits as on a server; each test begins with none counted and no database given up."""
+    monkeypatch.setattr(limiter, "enabled", True)
+    monkeypatch.setattr(limiter, "_storage_dead", False)
+
+
+@pytest.fixture
 def at_task(person):
     """`at_task()`: somebody who has just passed the quiz."""
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import pytest
@@ -112,16 +113,19 @@ def test_old_workers_serve_until_the_new_ones_can(server, tmp_path):
     hold = tmp_path / "hold"
     hold.touch()
     for _reload in (1, 2):  # the second before the first is done
-        before = len(workers(server))
+        before = workers(server)
         os.kill(server.process.pid, signal.SIGHUP)
-        wait_until(lambda before=before: len(workers(server)) == before + 2)
+        wait_until(lambda before=before: len(workers(server)) == len(before) + 2)
+    killed = (workers(server) - before).pop()
+    os.kill(killed, signal.SIGKILL)  # memory is short with so many, say
+    wait_until(lambda: killed not in workers(server) and len(workers(server)) == 6)
     assert httpx.get(f"{server.url}/ready", trust_env=False, timeout=5).status_code == 200
     hold.unlink()
     wait_until(lambda: len(workers(server)) == 2)
     assert not old & workers(server)
     assert httpx.get(f"{server.url}/ready", trust_env=False).status_code == 200
     os.kill(workers(server).pop(), signal.SIGKILL)
-    wait_until(lambda: server.log.read_text().count("Booting worker") == 7)
+    wait_until(lambda: server.log.read_text().count("Booting worker") == 8)
     assert len(workers(server)) == 2
 
 
@@ -141,10 +145,16 @@ def test_what_compose_asks_for_is_explained():
     assert [name for name in asked if f"{name}=" not in explained] == []
 
 
+def skip_or_fail(lacking: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(lacking)
+    pytest.skip(lacking)
+
+
 def test_caddy_understands_its_file():
     caddy = shutil.which("caddy")
     if caddy is None:
-        pytest.skip("caddy is not installed")
+        skip_or_fail("caddy is not installed")
     command = [caddy, "validate", "--adapter", "caddyfile", "--config", "deploy/Caddyfile"]
     environment = {**os.environ, "DOMAIN": "study.example.org"}
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
@@ -154,7 +164,7 @@ def test_caddy_understands_its_file():
 def test_systemd_understands_its_units(tmp_path):
     systemd = shutil.which("systemd-analyze")
     if systemd is None:
-        pytest.skip("systemd is not installed")
+        skip_or_fail("systemd-analyze is not installed")
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("flask", "gunicorn"):
@@ -167,4 +177,4 @@ def test_systemd_understands_its_units(tmp_path):
     assert len(units) == 3
     done = subprocess.run([systemd, "verify", *units], capture_output=True, text=True)
     ours = [line for line in done.stderr.splitlines() if "experiment-server" in line]
-    assert ours == []
+    assert (ours, done.returncode) == ([], 0), done.stderr

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from sqlalchemy import func, inspect, select, text
 from underway import crowd
 
 from experiment_server import schema
+from experiment_server.backup import backup, restore
 from experiment_server.bots import Habits
 from experiment_server.database import Database, DatabaseError
 from experiment_server.models import Participant, Response
@@ -44,6 +46,10 @@ oldest_program = "{oldest_program}"
 def upgrade() -> None:
 {upgrade}
 '''
+NOTES = (
+    'op.create_table("notes", sa.Column("id", sa.Integer(), primary_key=True),'
+    ' sa.Column("participant_id", sa.Integer(), sa.ForeignKey("participants.id")))'
+)
 COLUMN = 'op.add_column("participants", sa.Column("note", sa.String(), nullable=True))'
 
 
@@ -129,6 +135,39 @@ def test_a_migration_that_asks_for_more_ends_the_program_before(release, databas
     monkeypatch.setattr(schema, "MIGRATIONS", MIGRATIONS)
     assert f"of version {NEXT}, which this program does not know" in refusal(database.prepare)
     assert f"of version {NEXT}, which this program does not know" in refusal(database.migrate)
+
+
+def test_an_update_begins_with_a_backup_and_is_undone_by_it(
+    release, database, running, database_url, tmp_path, clock
+):
+    """Also where the new version made a table that refers to an old one."""
+    add(running, 2)
+    release(COLUMN, NOTES)
+    path = backup(running, tmp_path)
+    database.migrate()
+    with database.write() as session:
+        session.execute(text("INSERT INTO notes (id, participant_id) VALUES (1, 1)"))
+        session.execute(text("UPDATE participants SET outcome = 'returned'"))
+    database.engine.dispose()
+    restore(path, database_url, clock(), overwrite=True)
+    database.prepare()
+    with database.read() as session:
+        assert session.scalars(select(Participant.outcome)).all() == ["completed"] * 2
+        assert session.scalars(text("SELECT id FROM notes")).all() == []
+
+
+@sqlite_only
+def test_the_command_backs_up_what_is_of_an_older_version(bundle_folder, database_url, tmp_path):
+    database = Database(database_url)
+    with database.engine.begin() as connection:
+        schema.upgrade(connection, "0002")
+    database.engine.dispose()
+    ours = {"STUDY": str(bundle_folder), "DATABASE_URL": database_url, "DATA": str(tmp_path)}
+    for words, code in (["export", "--out", str(tmp_path / "export")], 1), (["backup"], 0):
+        command = [sys.executable, "-m", "flask", "--app", "experiment_server", *words]
+        done = subprocess.run(command, env={**os.environ, **ours}, capture_output=True, text=True)
+        assert done.returncode == code, done.stderr
+    assert len(list((tmp_path / "backups").glob("study-*Z.sqlite"))) == 1
 
 
 def test_each_migration_names_the_oldest_program_that_can_go_on():

@@ -20,13 +20,6 @@ STRANGER = {"REMOTE_ADDR": "198.51.100.77"}
 
 
 @pytest.fixture
-def limits(monkeypatch) -> None:
-    """Limits as on a server; each test begins with none counted and no database given up."""
-    monkeypatch.setattr(limiter, "enabled", True)
-    monkeypatch.setattr(limiter, "_storage_dead", False)
-
-
-@pytest.fixture
 def inside(limits, make_app):
     """Inside a request to a page."""
     with make_app().test_request_context("/") as context:

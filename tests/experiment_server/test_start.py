@@ -37,6 +37,19 @@ def test_with_nothing_set_it_runs_locally_with_a_key_of_its_own(tmp_path, bundle
     assert key.read_text() not in repr(config)
 
 
+def test_processes_that_start_together_agree_on_a_key(tmp_path, bundle_folder, monkeypatch):
+    theirs = "k" * 43
+
+    def come_second(draft, path):
+        path.write_text(theirs)
+        raise FileExistsError
+
+    monkeypatch.setattr("experiment_server.config.os.link", come_second)
+    config = read_config(environment(tmp_path, bundle_folder))
+    assert config.secret_key.get_secret_value() == theirs
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret_key"]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

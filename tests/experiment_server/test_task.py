@@ -289,6 +289,7 @@ def test_what_a_browser_says_of_loading_is_kept(at_task, running):
     assert someone.send("/task/preload", {"report": {"files": 3}}).status_code == 204
     assert someone.send("/task/preload", {"report": [1]}).status_code == 422
     assert someone.send("/task/preload", {"report": {"a": "\0"}}).status_code == 422
+    assert someone.send("/task/preload", {"report": {"a": float("nan")}}).status_code == 422
     assert someone.send("/task/preload", [1]).status_code == 422
 
 

@@ -78,6 +78,8 @@ def test_what_cannot_be_joined_is_named(world, shared, tmp_path):
     out = shutil.copytree(shared, tmp_path / "out")
     (out / "shards" / "shard-2-of-3.json").unlink()
     assert "lacks shards 2 of 3" in refused(world, out, "--merge")
+    another = ["--merge", "--seeds", "7"]  # of which no shard was done
+    assert "holds no finished shard of this" in refused(world, out, *another)
     assert "must be one of 1 to 3" in refused(world, out, "--shard", "4/3")
     assert "give one of them" in refused(world, out, "--shard", "1/3", "--merge")
 

@@ -96,7 +96,7 @@ def test_a_shard_that_there_is_not(tmp_path, shard, problem):
 
 def test_a_merge_before_its_time(tmp_path, monkeypatch):
     study, out = write(tmp_path), tmp_path / "out"
-    assert "holds no finished shard: make them with --shard 1/N" in said(
+    assert "holds no finished shard of this: make them with --shard 1/N" in said(
         study, "--out", out, "--merge"
     )
     monkeypatch.setattr(stimuli.assembly, "_fill", lambda *_, **__: [])
