@@ -26,8 +26,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "stimuli"))
 from one_node import PARTITION, MissingError, one_node_slurm
 from tiny_study import write
 
-from stimuli.draft import finished_shards
-
 WAIT_S = 240
 Environment = Mapping[str, str]
 
@@ -89,12 +87,12 @@ class Watched:
                 yield shard_of[job], job, pid
 
     def next_at_work(self, spared: set[str]) -> tuple[str, str, int]:
-        """One that is at work and none of `spared`; waits for it."""
+        """The last to be at work, furthest from its end, and none of `spared`; waits for it."""
         end = time.monotonic() + WAIT_S
         while time.monotonic() < end and self.process.poll() is None:
-            for shard, job, pid in self.at_work():
-                if shard not in spared:
-                    return shard, job, pid
+            found = [one for one in self.at_work() if one[0] not in spared]
+            if found:
+                return max(found, key=lambda one: one[2])
             time.sleep(0.1)
         raise RuntimeError(f"no shard was at work in {WAIT_S} s:\n{self.said.read_text()}")
 
@@ -158,34 +156,13 @@ def end_of(job: str, cluster: Environment) -> str:
     return f"{found.get('JobState', 'unknown')} (exit {found.get('ExitCode', '?')}){again}"
 
 
-def strike(
-    watched: Watched, fault: Fault, spared: set[str], cluster: Environment, *, surely: bool
-) -> str:
-    """Ends a job that is at work; its shard. surely: with something left to do, else another's.
-
-    A cancelled job has some seconds, in which it may come to its end all the same.
-    """
-    late: set[str] = set()
+def strike(watched: Watched, fault: Fault, spared: set[str], cluster: Environment) -> str:
+    """Ends a job that is at work; its shard. One that has just ended by itself is no target."""
     while True:
-        shard, job, pid = watched.next_at_work(spared | late)
+        shard, job, pid = watched.next_at_work(spared)
         with suppress(ProcessLookupError, subprocess.CalledProcessError):
             fault(job, pid, cluster)
-            wait_for_end(pid)
-            done = {one.step for one in finished_shards(watched.out)}
-            if shard not in done or not surely:
-                return shard
-            late.add(shard)
-
-
-def wait_for_end(pid: int) -> None:
-    """Until a process is gone, or held up."""
-    end = time.monotonic() + WAIT_S
-    with suppress(FileNotFoundError, ProcessLookupError):
-        while time.monotonic() < end:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-            if state in "TZ":
-                return
-            time.sleep(0.05)
+            return shard
 
 
 def prove(
@@ -196,19 +173,17 @@ def prove(
     *,
     minutes: int = 1,
     leave: bool = True,
-    surely: bool = True,
 ) -> list[tuple[str, str, str]]:
     """Builds `study` at folder / "bundle" under faults; shard, fault, how its jobs ended.
 
     minutes: time limit of a job. leave: also kill the watching command, and give it again.
-    surely: as `strike` has it.
     """
     with one_node_slurm() as cluster:
         watched = Watched(study, folder / "bundle", shards, minutes, cluster)
         try:
             done: dict[str, str] = {}
             for what, fault in faults.items():
-                done[strike(watched, fault, set(done), cluster, surely=surely)] = what
+                done[strike(watched, fault, set(done), cluster)] = what
             if leave:
                 watched.process.kill()
                 watched.process.wait()
