@@ -218,8 +218,8 @@ def _box(shares: Sequence[float]) -> str:
         f'<line x1="{150 * ends[0]:.1f}" x2="{150 * ends[1]:.1f}" y1="6" y2="6"/>'
         f'<rect x="{150 * low:.1f}" y="1" width="{150 * (high - low):.1f}" height="10" rx="2"/>'
         f'<line class="median" x1="{150 * middle:.1f}" x2="{150 * middle:.1f}" y1="0" y2="12"/>'
-        f"</svg> <b>{middle:.2f}</b>"
-        f' <span class="soft">({low:.2f} to {high:.2f})</span>'
+        f'</svg> <span class="nowrap"><b>{middle:.2f}</b>'
+        f' <span class="soft">({low:.2f} to {high:.2f})</span></span>'
     )
 
 
