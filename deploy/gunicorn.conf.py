@@ -32,7 +32,6 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts)
 
 
 def on_starting(server):
-    server.reloads = 0  # kept there, as this file is read anew with each
     on_exit(server)  # of an earlier process with this number
     _counts.mkdir(mode=0o700)
 
@@ -47,7 +46,6 @@ _leaving = []
 
 
 def on_reload(server):
-    server.reloads += 1
     old = list(server.WORKERS)
     _leaving[:] = [old[first::workers] for first in range(workers)]
     server.num_workers = len(old) + workers
@@ -55,7 +53,7 @@ def on_reload(server):
 
 def pre_fork(server, worker):
     worker.replaces = _leaving.pop() if _leaving else []
-    worker.reload = server.reloads
+    worker.leaving = _leaving  # of this reload: the file is read anew with each
 
 
 def post_worker_init(worker):
@@ -66,7 +64,7 @@ def post_worker_init(worker):
 
 def child_exit(server, worker):
     unserved = any(pid in server.WORKERS for pid in worker.replaces)
-    if unserved and worker.reload == server.reloads:
+    if unserved and worker.leaving is _leaving:
         _leaving.append(worker.replaces)  # it was killed before it could serve: for the next one
     elif server.num_workers > workers:
         server.num_workers -= 1

@@ -37,7 +37,6 @@ def backup(experiment: Experiment, folder: Path, actor: str = "command line") ->
     Raises DatabaseError if it cannot be made, or would be no good.
     """
     database, now = experiment.database, experiment.now()
-    _check_tables(database)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ending = SQLITE if database.is_sqlite else POSTGRESQL
     path = folder / f"study-{now:%Y%m%dT%H%M%S.%f}Z{ending}"
@@ -252,6 +251,7 @@ def _refuse_unless(overwrite: bool, database: Database) -> None:
 def backup_command(out: Path | None) -> None:
     """Backs the database up while the server runs. The file holds Prolific ids."""
     try:
+        _check_tables(experiment().database)  # a server did so when it began
         path = backup(experiment(), out or experiment().config.data / FOLDER)
     except (DatabaseError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -14,11 +14,7 @@ from matplotlib.text import Text
 from analysis import figures
 
 CONDITIONS = ["control", "olah", "maco", "maco_with_transparency"]
-
-
 NETWORKS = ["VGG16", "ResNet50", "ViT"]
-
-
 NAN = float("nan")
 
 
@@ -43,8 +39,6 @@ def means(name: str, start: float, step: float) -> pd.DataFrame:
 
 
 PEOPLE, LINK, RESPONSE = participants(), means("log_odds", 0.1, 0.3), means("probability", 0.5, 0.1)
-
-
 CONTRASTS = pd.DataFrame(
     {
         "contrast": ["maco - control", "maco_with_transparency - control", "ResNet50 - ViT"],

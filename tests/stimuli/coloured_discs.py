@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import torch
+from handmade import HandmadeBundle
 from torch import nn
 
 from maco import Classifier
-from maco.images import encode_png
 from stimuli.observers.embedding import Embedding
 from stimuli.observers.panel import Panel
 from stimuli.occlusion import occlude
-from stimuli.schema import Study, dump_study
 
 SIDE_PX, DISC_PX, OCCLUDER_PX = 64, 16, 24
-
-
 RED, BLUE = (220, 40, 40), (40, 40, 220)
-
-
 SPOTS = ((4, 4), (36, 4), (4, 36), (36, 36))  # corners of the occluders
-
-
 CONDITIONS = ("maco", "noise", "control")
-
-
 NETWORKS = ("VGG", "ViT")
 
 
@@ -71,21 +61,12 @@ def make_bundle(
     folder: Path, trials: int = 24, digests: tuple[str, str] = ("0" * 64, "1" * 64)
 ) -> Path:
     """A bundle: the network of a trial likes red (unit 0) or blue (unit 1) discs."""
-    (folder / "images").mkdir(parents=True)
+    bundle = HandmadeBundle(folder)
     rng = np.random.default_rng(3)
-    images: dict[str, str] = {}
-
-    def store(image: torch.Tensor) -> str:
-        content = encode_png(image / 255)
-        digest = hashlib.sha256(content).hexdigest()
-        (folder / "images" / f"{digest[:20]}.png").write_bytes(content)
-        images[f"{digest[:20]}.png"] = digest
-        return f"{digest[:20]}.png"
-
     references = {
         unit: {
-            "maco": [store(noise(rng, (SPOTS[at], colour))) for at in range(2)],
-            "noise": [store(noise(rng)) for _ in range(2)],
+            "maco": [bundle.store(noise(rng, (SPOTS[at], colour))) for at in range(2)],
+            "noise": [bundle.store(noise(rng)) for _ in range(2)],
             "control": [],
         }
         for unit, colour in enumerate((RED, BLUE))
@@ -98,7 +79,7 @@ def make_bundle(
         photograph = noise(rng, (SPOTS[liked], colour), (SPOTS[other], decoy))
         queries = [
             {
-                "image": store(occlude(photograph, *SPOTS[at], OCCLUDER_PX)),
+                "image": bundle.store(occlude(photograph, *SPOTS[at], OCCLUDER_PX)),
                 "activation": activation + number / 100,
                 "occluder": {"x_px": SPOTS[at][0], "y_px": SPOTS[at][1], "size_px": OCCLUDER_PX},
             }
@@ -110,7 +91,7 @@ def make_bundle(
                 "kind": "catch" if number < 2 else "main",
                 "network": NETWORKS[number // 4 % 2],
                 "unit": {"kind": "class", "index": unit, "label": ("=red", "blue")[unit]},
-                "base_image": {"source": f"{number}.jpg", "image": store(photograph)},
+                "base_image": {"source": f"{number}.jpg", "image": bundle.store(photograph)},
                 "references": references[unit],
                 "queries": queries if favored == 0 else queries[::-1],
                 "base_activation": 3.0,
@@ -127,22 +108,7 @@ def make_bundle(
         }
         for name, digest in zip(NETWORKS, digests, strict=True)
     ]
-    study = Study.model_validate(
-        {
-            "schema_version": 1,
-            "name": "discs",
-            "title": "Which?",
-            "config": {"networks": [{"name": n["name"], "model": n["model"]} for n in networks]},
-            "software": {},
-            "networks": networks,
-            "conditions": list(CONDITIONS),
-            "images": images,
-            "trials": made,
-            "lists": [[trial["id"] for trial in made]],
-        }
-    )
-    (folder / "study.json").write_text(dump_study(study), encoding="utf-8")
-    return folder
+    return bundle.finish(networks, CONDITIONS, made)
 
 
 def chosen(panel: Panel, observer: str, condition: str, kind: str = "main") -> dict[str, float]:

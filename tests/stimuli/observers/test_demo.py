@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -10,15 +9,14 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from handmade import HandmadeBundle
 
-from maco.images import encode_png
 from stimuli.demo.networks import WEIGHTS
 from stimuli.demo.world import CLASSES, Scene, measure_box, scene
 from stimuli.observers.__main__ import main
 from stimuli.observers.layers import as_map, default_layer, find_layers
 from stimuli.observers.table import Observation, read_observations
 from stimuli.occlusion import occlude
-from stimuli.schema import Study, dump_study
 from stimuli.study_tables import NetworkSource
 from stimuli.units import load_network
 
@@ -51,25 +49,15 @@ def crop(drawn: Scene) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory) -> Path:
     """24 trials: the less favored query hides the class object, the favored one a distractor."""
-    folder = tmp_path_factory.mktemp("world") / "bundle"
-    (folder / "images").mkdir(parents=True)
-    images: dict[str, str] = {}
-
-    def store(image: torch.Tensor) -> str:
-        content = encode_png(image / 255)
-        digest = hashlib.sha256(content).hexdigest()
-        (folder / "images" / f"{digest[:20]}.png").write_bytes(content)
-        images[f"{digest[:20]}.png"] = digest
-        return f"{digest[:20]}.png"
-
+    made = HandmadeBundle(tmp_path_factory.mktemp("world") / "bundle")
     trials = []
     for label in range(8):
-        shown = [store(crop(draw(label, number))) for number in (1, 2, 3, 4)]
+        shown = [made.store(crop(draw(label, number))) for number in (1, 2, 3, 4)]
         drawn = draw(label, 0)
         places = [corner(drawn.distractor_masks[0]), corner(drawn.mask)]
         queries = [
             {
-                "image": store(occlude(pixels(drawn), x, y, OCCLUDER_PX)),
+                "image": made.store(occlude(pixels(drawn), x, y, OCCLUDER_PX)),
                 "activation": activation,
                 "occluder": {"x_px": x, "y_px": y, "size_px": OCCLUDER_PX},
             }
@@ -81,7 +69,7 @@ def bundle(tmp_path_factory) -> Path:
                 "kind": "main",
                 "network": network,
                 "unit": {"kind": "class", "index": label, "label": CLASSES[label]},
-                "base_image": {"source": f"{label}", "image": store(pixels(drawn))},
+                "base_image": {"source": f"{label}", "image": made.store(pixels(drawn))},
                 "references": {"photographs": shown, "control": []},
                 "queries": queries[:: 1 - 2 * (label % 2)],
                 "base_activation": 2.0,
@@ -100,22 +88,7 @@ def bundle(tmp_path_factory) -> Path:
         }
         for name, model in NETWORKS.items()
     ]
-    study = Study.model_validate(
-        {
-            "schema_version": 1,
-            "name": "world",
-            "title": "Which?",
-            "config": {"networks": [{"name": n, "model": m} for n, m in NETWORKS.items()]},
-            "software": {},
-            "networks": networks,
-            "conditions": list(CONDITIONS),
-            "images": images,
-            "trials": trials,
-            "lists": [[trial["id"] for trial in trials]],
-        }
-    )
-    (folder / "study.json").write_text(dump_study(study), encoding="utf-8")
-    return folder
+    return made.finish(networks, CONDITIONS, trials)
 
 
 def run(*arguments: object) -> Result:
